@@ -86,12 +86,20 @@ class Postgres:
     """A PostgreSQL server on a free loopback port."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="oneai-postgres-"))
         self.port = free_port()
         self._server: ServerProcess | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="oneai-postgres-"))
         self._bin = binaries()
         self._as_user: list[str] = []
         self._prepare_user()
+
+    @classmethod
+    def at(cls, port: int) -> Postgres:
+        """The server that another process of this run started: makes databases, can't stop it."""
+        server = cls.__new__(cls)
+        server.port = port
+        server._server = None
+        return server
 
     def _prepare_user(self) -> None:
         if os.geteuid() != 0:

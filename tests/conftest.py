@@ -1,0 +1,179 @@
+"""Fixtures of the whole suite: the database the run is for, the sandbox, real sites, and Chromium.
+
+`pytest --database sqlite` (the default) or `--database postgresql` chooses the database for both
+the unit tests' own (pytest-django) and the sites under test. Models may be imported anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+
+from tests import environment, loopback
+from tests.servers.databases import Databases
+from tests.servers.postgres import Postgres
+from tests.servers.process import ServerDied
+from tests.servers.redis import Redis
+from tests.servers.sandbox import Sandbox
+from tests.servers.site import Site
+
+RUN, POSTGRES = environment.join()
+django.setup()
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+# The run -----------------------------------------------------------------------------------------
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=environment.KINDS, default="sqlite", help="the database to test on"
+    )
+
+
+def pytest_report_header() -> list[str]:
+    return [f"database: {RUN.kind}", f"chromium: {CHROMIUM or 'not on this machine'}"]
+
+
+def pytest_configure() -> None:
+    loopback.shut()
+
+
+def pytest_unconfigure() -> None:
+    loopback.open_again()
+    if POSTGRES:
+        POSTGRES.stop()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(RUN.folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark browser tests and put them last: once started, Playwright's loop stays in the thread."""
+    other = "postgresql" if RUN.kind == "sqlite" else "sqlite"
+    kept = [item for item in items if not item.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(other)])
+    for item in kept:
+        if {"page", "browser", "context"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.browser)
+    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+# Databases ---------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def postgres() -> Postgres:
+    """The run's PostgreSQL server; only for tests marked postgresql."""
+    if not RUN.postgres_port:
+        raise pytest.UsageError("mark the test with pytest.mark.postgresql to use the postgres fixture")
+    return POSTGRES or Postgres.at(RUN.postgres_port)
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """Makes databases of the kind the run is for: `.kind`, `.empty()` and `.migrated()` give URLs."""
+    server = request.getfixturevalue("postgres") if RUN.postgres_port else None
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    return Databases(RUN.kind, tmp_path_factory.mktemp("databases"), server, f"site_{worker}")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """A file instead of SQLite's shared memory, which locks whole tables and has no WAL."""
+    from django.db import connections
+
+    if RUN.kind == "sqlite":
+        settings = connections["default"].settings_dict
+        settings["TEST"]["NAME"] = str(
+            Path(RUN.folder) / f"unit-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.test"
+        )
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis that keeps nothing; `.url`, `.kill()`, `.start()`."""
+    server = Redis()
+    server.start()
+    yield server
+    server.stop()
+
+
+# Sites -------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def server_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of everything that servers print."""
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def sandbox(server_logs: Path) -> Iterator[Sandbox]:
+    """The outside world's imitation, where development's settings expect it: `.url`, `.settings()`."""
+    port = int(os.environ["PORT"])
+    server = Sandbox(server_logs, port=port + 10, smtp_port=port + 11)
+    server.start()
+    yield server
+    server.stop()
+
+
+def _started(site: Site, sandbox: Sandbox) -> Site:
+    site.sandbox_url = sandbox.url
+    try:
+        site.command("sync_models")
+        site.start()
+    except (ServerDied, AssertionError):
+        site.stop()
+        raise
+    return site
+
+
+@pytest.fixture(scope="session")
+def live_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Site]:
+    """One running site for many tests: `.url`, `.new_user()`, `.manage()`; don't stop or kill it."""
+    site = Site(database.migrated(), server_logs, settings=sandbox.settings())
+    yield _started(site, sandbox)
+    site.stop()
+
+
+@pytest.fixture
+def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
+    """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`."""
+    sites: list[Site] = []
+
+    def start(*, processes: int = 1, worker: bool = True, settings: Mapping[str, str] | None = None) -> Site:
+        together = sandbox.settings() | dict(settings or {})
+        site = Site(database.migrated(), server_logs, settings=together, processes=processes, worker=worker)
+        sites.append(site)
+        return _started(site, sandbox)
+
+    yield start
+    for site in sites:
+        site.stop()
+
+
+# Browser -----------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The machine's Chromium: Playwright's own download is not needed."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not on this machine")
+    return browser_type_launch_args | {"executable_path": CHROMIUM, "args": CHROMIUM_ARGUMENTS}
+
+
+@pytest.fixture(autouse=True)
+def _orm_beside_playwright(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright's loop runs in the test's thread, where Django would refuse the ORM."""
+    if request.node.get_closest_marker("browser"):
+        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -1,0 +1,71 @@
+"""The sandbox as a real process: imitations of OpenRouter, Google and a mail server on loopback ports."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.servers.process import ServerProcess, free_port
+
+KEY = "sk-or-v1-sandbox"
+GOOGLE_CLIENT_ID = "sandbox-client"
+GOOGLE_CLIENT_SECRET = "sandbox-secret"
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server answers there, whatever it says."""
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+class Sandbox:
+    """`python -m sandbox` on two free ports."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, smtp_port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.smtp_port = smtp_port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = folder / f"sandbox-{self.port}.log"
+        self._server: ServerProcess | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers; also after a kill. Raises ServerDied."""
+        command = [
+            sys.executable,
+            "-m",
+            "sandbox",
+            "--port",
+            str(self.port),
+            "--smtp-port",
+            str(self.smtp_port),
+        ]
+        self._server = ServerProcess(command, log_path=self.log_path)
+        self._server.start()
+        self._server.wait_until(lambda: answers(self.url))
+
+    def settings(self) -> dict[str, str]:
+        """The settings that point a site at this sandbox."""
+        return {
+            "OPENROUTER_API_KEY": KEY,
+            "OPENROUTER_BASE_URL": f"{self.url}/openrouter/api/v1",
+            "GOOGLE_CLIENT_ID": GOOGLE_CLIENT_ID,
+            "GOOGLE_CLIENT_SECRET": GOOGLE_CLIENT_SECRET,
+            "GOOGLE_BASE_URL": f"{self.url}/google",
+            "EMAIL_URL": f"smtp://127.0.0.1:{self.smtp_port}",
+        }
+
+    def kill(self) -> None:
+        if self._server:
+            self._server.kill()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.stop(seconds=10)
+            self._server = None
