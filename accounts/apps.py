@@ -1,0 +1,15 @@
+"""Django's entry to the accounts app."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+
+    def ready(self) -> None:
+        from oneai.kit import logs, schema
+
+        logs.configure()
+        pre_migrate.connect(schema.prepare, sender=self)
+        post_migrate.connect(schema.protect)

@@ -1,0 +1,48 @@
+"""Who asks: the one value that every door hands down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from oneai.kit.errors import Refusal
+
+SCOPES = frozenset({"chat", "models", "usage", "conversations"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A person, and by what they are known: session, JWT or API key.
+
+    ``scopes`` is None for a person who may do all that is theirs; a key has the scopes it was
+    given and nothing else. REST framework's and Django's checks read the two properties.
+    """
+
+    user_id: UUID
+    email: str
+    role: str
+    method: str
+    scopes: frozenset[str] | None = None
+    api_key_id: UUID | None = None
+    expires_at: datetime | None = None
+    session_key: str | None = None
+    name: str = ""
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def pk(self) -> UUID:
+        return self.user_id
+
+    def require(self, scope: str) -> None:
+        """Refusal ``insufficient_scope`` unless this principal has ``scope``."""
+        if self.scopes is not None and scope not in self.scopes:
+            raise Refusal("insufficient_scope", f"The key needs the scope {scope!r}.", details={"scope": scope})
+
+    def require_person(self) -> None:
+        """Refusal ``insufficient_scope`` for an API key: what is here is for people only."""
+        if self.scopes is not None:
+            raise Refusal("insufficient_scope", "An API key may not do this.")

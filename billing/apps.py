@@ -1,0 +1,7 @@
+"""Django's entry to the billing app."""
+
+from django.apps import AppConfig
+
+
+class BillingConfig(AppConfig):
+    name = "billing"

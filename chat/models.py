@@ -1,0 +1,204 @@
+"""Conversations and the turns in them, and the catalogue of models."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from oneai.kit.clock import now, uuid7
+
+
+class AIModel(models.Model):
+    """A model that an upstream offers, as last seen there. ``slug`` is what users and keys name."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.CharField(max_length=200, unique=True)
+    upstream = models.CharField(max_length=60, default="openrouter")
+    upstream_slug = models.CharField(max_length=200)
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    context_length = models.BigIntegerField(null=True, blank=True)
+    max_output = models.BigIntegerField(null=True, blank=True)
+    input_modalities = models.JSONField(default=list)
+    output_modalities = models.JSONField(default=list)
+    supports = models.JSONField(default=list)
+    is_enabled = models.BooleanField(default=True)
+    is_listed = models.BooleanField(default=True)
+    unusable_reason = models.CharField(max_length=200, blank=True)
+    price = models.ForeignKey("ModelPrice", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    synced_at = models.DateTimeField(default=now)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "ai_models"
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class ModelPrice(models.Model):
+    """A version of a model's price. Never changed: a new price is a new row, and holds pin theirs.
+
+    Prices are pico-USD per token; ``request_nano_usd`` is nano-USD per call.
+    """
+
+    class Source(models.TextChoices):
+        UPSTREAM = "upstream"
+        STAFF = "staff"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    model = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="prices")
+    version = models.PositiveIntegerField()
+    prompt_pico_usd = models.BigIntegerField()
+    completion_pico_usd = models.BigIntegerField()
+    cached_pico_usd = models.BigIntegerField(null=True, blank=True)
+    request_nano_usd = models.BigIntegerField(default=0)
+    image_nano_usd = models.BigIntegerField(default=0)
+    source = models.CharField(max_length=8, choices=Source.choices, default=Source.UPSTREAM)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "model_prices"
+        constraints = [models.UniqueConstraint(fields=["model", "version"], name="model_prices_version")]
+
+
+class Conversation(models.Model):
+    """A person's conversation: a tree of messages and the leaf that is shown."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="conversations")
+    title = models.CharField(max_length=200, blank=True)
+    title_source = models.CharField(max_length=8, default="auto")
+    model = models.CharField(max_length=200, blank=True)
+    system = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    pinned = models.BooleanField(default=False)
+    archived = models.BooleanField(default=False)
+    temporary = models.BooleanField(default=False)
+    active_message_id = models.UUIDField(null=True, blank=True)
+    message_count = models.PositiveIntegerField(default=0)
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(default=now)
+    last_message_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "conversations"
+        indexes = [
+            models.Index(
+                F("user"), F("last_message_at").desc(), condition=Q(deleted_at=None), name="conversations_recent"
+            ),
+        ]
+
+
+class Message(models.Model):
+    """One message in the tree. Its content changes only while ``streaming``."""
+
+    class Role(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    class Status(models.TextChoices):
+        STREAMING = "streaming"
+        COMPLETE = "complete"
+        STOPPED = "stopped"
+        INTERRUPTED = "interrupted"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="messages")
+    role = models.CharField(max_length=9, choices=Role.choices)
+    content = models.TextField(blank=True)
+    content_html = models.TextField(blank=True)
+    html_version = models.PositiveSmallIntegerField(default=0)
+    reasoning = models.TextField(blank=True)
+    status = models.CharField(max_length=11, choices=Status.choices, default=Status.COMPLETE)
+    model_id = models.CharField(max_length=200, blank=True)
+    tokens_used = models.BigIntegerField(default=0)
+    finish_reason = models.CharField(max_length=20, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    usage = models.JSONField(null=True, blank=True)
+    generation_id = models.UUIDField(null=True, blank=True)
+    parent_message = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "chat_messages"
+        constraints = [
+            models.CheckConstraint(condition=Q(role__in=["user", "assistant"]), name="chat_messages_role_known"),
+        ]
+        indexes = [models.Index(fields=["conversation", "created_at"], name="chat_messages_in_order")]
+
+
+class Turn(models.Model):
+    """One question and the generations that answer it, through whichever door it came."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="turns")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, null=True, blank=True)
+    user_message_id = models.UUIDField(null=True, blank=True)
+    api_key_id = models.UUIDField(null=True, blank=True)
+    door = models.CharField(max_length=8)
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)
+    body_digest = models.CharField(max_length=64, blank=True)
+    quote = models.JSONField(default=dict)
+    context = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=now, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "turns"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="turns_one_per_idempotency_key",
+            )
+        ]
+        indexes = [models.Index(fields=["conversation"], name="turns_of_conversation")]
+
+
+class Generation(models.Model):
+    """One model producing one answer. ``hold_id`` names the quota reserved for it."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        COMPLETE = "complete"
+        STOPPED = "stopped"
+        INTERRUPTED = "interrupted"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="generations")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="generations")
+    position = models.PositiveSmallIntegerField(default=0)
+    message_id = models.UUIDField(null=True, blank=True)
+    model_id = models.CharField(max_length=200)
+    hold_id = models.UUIDField()
+    price_id = models.UUIDField(null=True, blank=True)
+    state = models.CharField(max_length=11, choices=State.choices, default=State.RUNNING)
+    worker = models.CharField(max_length=80, blank=True)
+    upstream = models.CharField(max_length=60, blank=True)
+    upstream_id = models.CharField(max_length=120, blank=True)
+    prompt_estimate = models.BigIntegerField(default=0)
+    delivered_bytes = models.BigIntegerField(default=0)
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    finish_reason = models.CharField(max_length=20, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    usage = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+    first_token_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "generations"
+        indexes = [
+            models.Index(fields=["turn", "position"], name="generations_of_turn"),
+            models.Index(fields=["created_at"], condition=Q(state="running"), name="generations_running"),
+        ]

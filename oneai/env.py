@@ -1,0 +1,128 @@
+"""Typed readers of the environment: the only module that looks at it.
+
+A value comes from the process environment, else from the file ``.env`` beside ``manage.py``.
+A secret may be given as ``NAME_FILE``, the path of a file that holds it (as container
+secrets are). An empty value counts as unset.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
+
+PRODUCTION_MARKS: Final = ("SECRET_KEY", "SITE_URL", "ALLOWED_HOSTS")
+
+_environ = environ.Env()
+if os.environ.get("ONEAI_ENV_FILE", "") != "none":
+    environ.Env.read_env(BASE_DIR / ".env")
+
+
+def text(name: str, default: str = "") -> str:
+    """The value of ``name``, or of the file named by ``name_FILE``; ``default`` when unset or empty."""
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if path:
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names a file that can't be read: {error.strerror}") from error
+    return value or default
+
+
+def present(name: str) -> bool:
+    """Whether ``name`` has a value that is not empty."""
+    return bool(text(name))
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """A yes or no: 1/true/yes/on against 0/false/no/off."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
+
+
+def number(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number, at least ``least``."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        result = int(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number") from error
+    if result < least:
+        raise ImproperlyConfigured(f"{name} must be at least {least}")
+    return result
+
+
+def listed(name: str, default: tuple[str, ...] = ()) -> list[str]:
+    """A list given with commas."""
+    value = text(name)
+    if not value:
+        return list(default)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http", "https")) -> str:
+    """An absolute URL without a trailing slash, its scheme one of ``schemes``."""
+    value = text(name, default).rstrip("/")
+    if value:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.netloc:
+            raise ImproperlyConfigured(f"{name} must be a URL with {' or '.join(schemes)}")
+    return value
+
+
+def database(name: str) -> dict[str, object]:
+    """A Django database entry from the URL in ``name``."""
+    try:
+        return dict(_environ.db_url_config(text(name)))
+    except Exception as error:  # the library raises many kinds, and none names the setting
+        raise ImproperlyConfigured(f"{name} is not a database URL") from error
+
+
+def email(value: str) -> dict[str, object]:
+    """Django's e-mail settings from a URL such as ``smtp+tls://user:password@host:587``."""
+    try:
+        return dict(_environ.email_url_config(value))
+    except Exception as error:
+        raise ImproperlyConfigured("EMAIL_URL is not an e-mail URL") from error
+
+
+def debug() -> bool:
+    """``DEBUG``; when unset, on unless something that only production sets is there."""
+    return flag("DEBUG", default=not any(present(name) for name in PRODUCTION_MARKS))
+
+
+def generated_secret(path: Path) -> str:
+    """A secret of this checkout for development, made at the first call, readable by its owner only."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(secrets.token_urlsafe(60))
+    try:
+        os.link(temporary, path)  # the first of several processes wins, and all read its value
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,40 @@
+"""Synchronous database work off the event loop, on a few threads with warm connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+
+from oneai.kit.errors import Refusal
+
+Result = TypeVar("Result")
+
+_threads = ThreadPoolExecutor(2, thread_name_prefix="reads")
+
+
+def _guarded(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+    try:
+        try:
+            return work(*args)
+        except (OperationalError, InterfaceError):
+            if connection.connection is not None and connection.is_usable():
+                raise
+            connection.close()
+            return work(*args)
+    except (OperationalError, InterfaceError) as error:
+        raise Refusal("unavailable", retry_after=2) from error
+
+
+async def run(work: Callable[..., Result], *args: Any) -> Result:
+    """The result of ``work(*args)`` in a thread that keeps its connection. Refusal ``unavailable`` in an outage."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args)
+
+
+def release_connection() -> None:
+    """Give back this thread's connection, for threads that are rarely used."""
+    close_old_connections()
+    connection.close()

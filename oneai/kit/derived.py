@@ -1,0 +1,19 @@
+"""Keys for single purposes, derived from SECRET_KEY, so that none is ever used for two things."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+
+@cache
+def _derive(secret: str, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"oneai:{purpose}".encode()).derive(secret.encode())
+
+
+def derived_key(purpose: str) -> bytes:
+    """32 bytes for ``purpose`` (RFC 5869); another purpose or another SECRET_KEY gives unrelated bytes."""
+    return _derive(settings.SECRET_KEY, purpose)

@@ -1,0 +1,147 @@
+"""Refusals: every expected "no" has a code, a status and a type, declared here and nowhere else.
+
+``type`` follows OpenAI's names, so that its SDKs raise the right class. The docs page of errors is
+generated from ``CODES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code means: its HTTP status, its OpenAI error type and its default text for people."""
+
+    status: int
+    type: str
+    message: str
+    openai: str = ""  # the code on /v1 where OpenAI's differs
+
+
+_INVALID = "invalid_request_error"
+
+CODES: Final[dict[str, Code]] = {
+    "invalid_request": Code(400, _INVALID, "The request is not valid."),
+    "invalid_json": Code(400, _INVALID, "The body is not valid JSON."),
+    "unknown_field": Code(400, _INVALID, "A field is not known."),
+    "missing_required_parameter": Code(400, _INVALID, "A required field is missing."),
+    "invalid_value": Code(400, _INVALID, "A field has a value that is not allowed."),
+    "unsupported_parameter": Code(400, _INVALID, "A field is not supported."),
+    "message_too_long": Code(400, _INVALID, "The message has more than 100,000 characters.", "string_above_max_length"),
+    "context_length_exceeded": Code(400, _INVALID, "The conversation does not fit the model's context."),
+    "model_not_usable": Code(400, _INVALID, "The model can't be used at the moment."),
+    "not_authenticated": Code(401, "authentication_error", "Sign in, or send an API key.", "invalid_api_key"),
+    "invalid_api_key": Code(401, "authentication_error", "The API key is not valid, has expired or was revoked."),
+    "invalid_token": Code(401, "authentication_error", "The token is not valid or has expired.", "invalid_api_key"),
+    "account_disabled": Code(401, "authentication_error", "The account is disabled.", "invalid_api_key"),
+    "csrf_failed": Code(403, "permission_error", "The form has expired. Reload the page and try again."),
+    "insufficient_scope": Code(403, "permission_error", "The key does not have the scope that this needs."),
+    "permission_denied": Code(403, "permission_error", "You may not do this."),
+    "model_not_allowed": Code(403, "permission_error", "Your plan does not include this model."),
+    "content_refused": Code(403, "permission_error", "The model's provider refused the content."),
+    "not_found": Code(404, _INVALID, "There is nothing here."),
+    "model_not_found": Code(404, _INVALID, "The model does not exist, or you do not have access to it."),
+    "method_not_allowed": Code(405, _INVALID, "The method is not allowed here."),
+    "not_acceptable": Code(406, _INVALID, "The answer can't be given in the form asked for."),
+    "conflict": Code(409, _INVALID, "The request conflicts with what is there."),
+    "idempotency_conflict": Code(409, _INVALID, "The Idempotency-Key was used with another body."),
+    "payload_too_large": Code(413, _INVALID, "The body is too large."),
+    "unsupported_media_type": Code(415, _INVALID, "Send the body as application/json."),
+    "rate_limited": Code(429, "requests", "Too many requests. Try again shortly.", "rate_limit_exceeded"),
+    "too_many_generations": Code(429, "requests", "Too many answers are running at once.", "rate_limit_exceeded"),
+    "too_many_attempts": Code(429, "requests", "Too many attempts. Try again later.", "rate_limit_exceeded"),
+    "quota_exceeded": Code(429, "insufficient_quota", "The quota is used up.", "insufficient_quota"),
+    "internal_error": Code(500, "server_error", "Something went wrong on our side."),
+    "upstream_error": Code(502, "server_error", "The model's provider failed."),
+    "upstream_refused": Code(502, "server_error", "The model's provider refused the request."),
+    "upstream_invalid": Code(502, "server_error", "The model's provider sent an answer that can't be read."),
+    "upstream_interrupted": Code(502, "server_error", "The model's provider broke off the answer."),
+    "interrupted": Code(502, "server_error", "The server was interrupted while answering."),
+    "upstream_unconfigured": Code(503, "server_error", "The provider does not accept this site's key."),
+    "upstream_unpaid": Code(503, "server_error", "The provider wants payment from this site."),
+    "upstream_overloaded": Code(503, "server_error", "The model is overloaded. Try again, or choose another."),
+    "platform_limit_reached": Code(503, "server_error", "The platform has reached today's spending limit."),
+    "shutting_down": Code(503, "server_error", "The server is restarting. Try again in a moment."),
+    "unavailable": Code(503, "server_error", "The service is not available at the moment. Try again shortly."),
+    "upstream_timeout": Code(504, "server_error", "The model's provider did not answer in time."),
+}
+
+BY_STATUS: Final = {
+    400: "invalid_request",
+    401: "not_authenticated",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    409: "conflict",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    503: "unavailable",
+}
+
+
+@dataclass(slots=True)
+class Refusal(Exception):
+    """An expected "no": raise it from anywhere, the doors print it.
+
+    ``param`` names the field at fault; ``details`` is for programs; ``retry_after`` is in seconds.
+    """
+
+    code: str
+    message: str = ""
+    param: str | None = None
+    details: dict[str, Any] | None = None
+    retry_after: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise KeyError(f"undeclared refusal code {self.code!r}")
+        Exception.__init__(self, self.code)
+
+    @property
+    def status(self) -> int:
+        return CODES[self.code].status
+
+    @property
+    def text(self) -> str:
+        return self.message or CODES[self.code].message
+
+    def error(self, request_id: str, *, openai: bool = False) -> dict[str, Any]:
+        """The inner error object; ``openai`` gives OpenAI's code, as ``/v1`` does."""
+        declared = CODES[self.code]
+        body: dict[str, Any] = {
+            "code": (declared.openai or self.code) if openai else self.code,
+            "message": self.text,
+            "type": declared.type,
+            "param": self.param,
+            "request_id": request_id,
+        }
+        if self.details is not None:
+            body["details"] = self.details
+        return body
+
+    def body(self, request_id: str, *, openai: bool = False) -> dict[str, Any]:
+        """The whole body of an error answer."""
+        return {"error": self.error(request_id, openai=openai)}
+
+    def answer_headers(self, *, openai: bool = False) -> dict[str, str]:
+        """Headers that go with the refusal: Retry-After, WWW-Authenticate, x-should-retry."""
+        headers = dict(self.headers)
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, self.retry_after))
+        if self.status == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="api"'
+        if openai and self.code == "quota_exceeded":
+            # The SDKs repeat every 429 by themselves; a used-up quota does not come back in seconds.
+            headers["x-should-retry"] = "false"
+        return headers
+
+
+def refusal_for_status(status: int) -> Refusal:
+    """The general refusal of an HTTP status, for errors that the framework raises."""
+    return Refusal(BY_STATUS.get(status, "internal_error" if status >= 500 else "invalid_request"))

@@ -1,0 +1,275 @@
+"""The gate: what holds for every answer, whichever part of the house gives it.
+
+A pure ASGI wrapper around everything (static files, hot routes, Django): request id, security
+headers and content policy (by kind of answer), CORS, a byte-counting body limit, the access log,
+and an error body for what nobody caught. Being in front, no sibling route can miss it.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextvars
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+
+from oneai.kit.errors import Refusal
+from oneai.kit.pages_errors import error_page
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = structlog.get_logger("access")
+
+MIB: Final = 1024 * 1024
+BODY_LIMIT: Final = MIB
+BODY_LIMITS: Final[tuple[tuple[str, int], ...]] = (
+    ("/v1/chat/completions", 8 * MIB),
+    ("/api/attachments", 20 * MIB),
+    ("/api/conversations/import", 20 * MIB),
+)
+API_PREFIXES: Final = ("/api/", "/v1/")
+
+_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+
+
+def current_request_id() -> str:
+    """The id of the request that this task serves; empty outside of one."""
+    return _request_id.get()
+
+
+def new_request_id() -> str:
+    """128 random bits, base32, 26 characters."""
+    return base64.b32encode(os.urandom(16)).decode().rstrip("=").lower()
+
+
+def is_api(path: str) -> bool:
+    """Whether errors on ``path`` are JSON for programs rather than pages for people."""
+    return path.startswith(API_PREFIXES) or path in {"/api", "/v1", "/metrics"}
+
+
+def body_limit(path: str) -> int:
+    """The most bytes that a body sent to ``path`` may have."""
+    for prefix, limit in BODY_LIMITS:
+        if path == prefix or path.startswith(prefix + "/"):
+            return limit
+    return BODY_LIMIT
+
+
+class TooLarge(Exception):
+    """Raised out of ``receive`` when a body has passed its limit."""
+
+
+class Policy:
+    """The headers of this site, worked out once from its settings."""
+
+    def __init__(self, *, site_url: str, form_targets: Iterable[str], cors_origins: Iterable[str]) -> None:
+        parts = urlsplit(site_url)
+        self.tls = parts.scheme == "https"
+        self.cors_origins = frozenset(cors_origins)
+        socket = f"{'wss' if self.tls else 'ws'}://{parts.netloc}"
+        forms = " ".join(["'self'", *dict.fromkeys(form_targets)])
+        tail = "; upgrade-insecure-requests" if self.tls else ""
+        rest = (
+            f"img-src 'self' data: blob:; font-src 'self'; connect-src 'self' {socket}; form-action {forms}; "
+            "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; worker-src 'self'; "
+            f"manifest-src 'self'{tail}"
+        )
+        self._page = (
+            "default-src 'none'; script-src 'nonce-%s' 'strict-dynamic'; style-src 'self' 'nonce-%s'; " + rest
+        )
+        self._admin = "default-src 'none'; script-src 'self'; style-src 'self'; " + rest
+        self._data = "default-src 'none'; frame-ancestors 'none'; sandbox"
+        common = {
+            "x-content-type-options": "nosniff",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "x-frame-options": "DENY",
+            "permissions-policy": (
+                "camera=(), microphone=(), geolocation=(), usb=(), midi=(), serial=(), display-capture=(), "
+                'browsing-topics=(), payment=(self "https://api.razorpay.com"), clipboard-write=(self)'
+            ),
+        }
+        if self.tls:
+            common["strict-transport-security"] = "max-age=31536000"
+        self._common = [(name.encode(), value.encode()) for name, value in common.items()]
+        self._data_csp = (b"content-security-policy", self._data.encode())
+
+    def headers(self, path: str, content_type: bytes, nonce: str) -> list[tuple[bytes, bytes]]:
+        """The headers for an answer of ``content_type`` on ``path``."""
+        if content_type.startswith(b"text/html"):
+            policy = self._admin if path.startswith("/admin/") else self._page % (nonce, nonce)
+            csp = (b"content-security-policy", policy.encode())
+        else:
+            csp = self._data_csp
+        return [*self._common, csp]
+
+    def cors(self, path: str, origin: bytes) -> list[tuple[bytes, bytes]]:
+        """CORS: ``/v1`` for everyone without credentials, ``/api`` for listed origins, pages for nobody."""
+        if not origin:
+            return []
+        if path.startswith("/v1/"):
+            allowed = b"*"
+        elif path.startswith("/api/") and origin.decode("latin-1") in self.cors_origins:
+            allowed = origin
+        else:
+            return []
+        headers = [
+            (b"access-control-allow-origin", allowed),
+            (b"access-control-expose-headers", b"X-Request-ID, Retry-After, X-RateLimit-Limit-Requests, "
+             b"X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-Quota-Remaining-Tokens"),
+        ]
+        if allowed != b"*":
+            headers.append((b"vary", b"Origin"))
+        return headers
+
+
+PREFLIGHT: Final = [
+    (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE, OPTIONS"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, OpenAI-Organization, OpenAI-Project, "
+        b"X-Stainless-Lang, X-Stainless-Package-Version, X-Stainless-OS, X-Stainless-Arch, X-Stainless-Runtime, "
+        b"X-Stainless-Runtime-Version, X-Stainless-Async, X-Stainless-Retry-Count, X-Stainless-Timeout, "
+        b"X-Stainless-Read-Timeout, X-Stainless-Helper-Method",
+    ),
+    (b"access-control-max-age", b"600"),
+]
+
+
+async def send_refusal(scope: Scope, send: Send, refusal: Refusal, request_id: str) -> None:
+    """Answer with a refusal: JSON on the API, a page elsewhere."""
+    path = scope["path"]
+    if is_api(path):
+        openai = path.startswith("/v1/")
+        body = orjson.dumps(refusal.body(request_id, openai=openai))
+        kind = b"application/json"
+        extra = refusal.answer_headers(openai=openai)
+    else:
+        body = error_page(refusal.status, request_id, scope.get("csp_nonce", ""))
+        kind = b"text/html; charset=utf-8"
+        extra = refusal.answer_headers()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+
+
+class Gate:
+    """Wraps the whole application; ``inner`` must answer every http scope."""
+
+    def __init__(self, inner: App, policy: Policy) -> None:
+        self.inner = inner
+        self.policy = policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.inner(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = new_request_id()
+        _request_id.set(request_id)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        path: str = scope["path"]
+        nonce = base64.b64encode(os.urandom(18)).decode()
+        scope["csp_nonce"] = nonce
+        origin = b""
+        length = b""
+        for name, value in scope["headers"]:
+            if name == b"origin":
+                origin = value
+            elif name == b"content-length":
+                length = value
+        limit = body_limit(path)
+        status = 0
+        oversized = False
+
+        async def guarded_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = self._finish(path, list(message.get("headers", ())), request_id, nonce, origin)
+            await send(message)
+
+        seen = 0
+
+        async def counted_receive() -> Message:
+            nonlocal seen, oversized
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > limit:
+                    oversized = True
+                    raise TooLarge
+            return message
+
+        try:
+            if scope["method"] == "OPTIONS" and origin and self.policy.cors(path, origin):
+                await guarded_send({"type": "http.response.start", "status": 204, "headers": list(PREFLIGHT)})
+                await guarded_send({"type": "http.response.body", "body": b""})
+            elif length and (not length.isdigit() or int(length) > limit):
+                oversized = True
+                raise TooLarge
+            else:
+                await self.inner(scope, counted_receive, guarded_send)
+        except TooLarge:
+            if not status:
+                refusal = Refusal("payload_too_large", details={"limit_bytes": limit}, headers={"Connection": "close"})
+                await send_refusal(scope, guarded_send, refusal, request_id)
+        except Refusal as refusal:
+            if status:
+                raise
+            await send_refusal(scope, guarded_send, refusal, request_id)
+        except Exception:
+            log.exception("unhandled", path=path)
+            if status:
+                raise
+            await send_refusal(scope, guarded_send, Refusal("internal_error"), request_id)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=path,
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                **({"oversized": True} if oversized else {}),
+            )
+
+    def _finish(
+        self, path: str, headers: list[tuple[bytes, bytes]], request_id: str, nonce: str, origin: bytes
+    ) -> list[tuple[bytes, bytes]]:
+        ours = {b"x-request-id"}
+        content_type = b""
+        has_cache = has_referrer = False
+        signed_in = False
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered == b"content-type":
+                content_type = value
+            elif lowered == b"cache-control":
+                has_cache = True
+            elif lowered == b"referrer-policy":
+                has_referrer = True
+            elif lowered == b"vary" and b"ookie" in value:
+                signed_in = True
+        policy = self.policy.headers(path, content_type, nonce)
+        ours.update(name for name, _ in policy)
+        ours |= {b"server", b"x-powered-by"}
+        kept = [(name, value) for name, value in headers if name.lower() not in ours]
+        kept.append((b"x-request-id", request_id.encode()))
+        kept += policy
+        if not has_referrer:
+            kept.append((b"referrer-policy", b"strict-origin-when-cross-origin"))
+        if not has_cache and (signed_in or is_api(path) or path.startswith(("/c", "/admin", "/accounts", "/settings"))):
+            kept.append((b"cache-control", b"no-store, private"))
+        kept += self.policy.cors(path, origin)
+        return kept

@@ -1,0 +1,133 @@
+"""The one seam to other people's servers. Nothing else imports an HTTP client.
+
+Plain calls go through httpx. Streams go through aiohttp, whose cost a chunk does not grow with the
+number of open streams (docs/decisions/0003-the-upstream-client.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import httpx
+import orjson
+
+CONNECT_SECONDS: Final = 10.0
+ANSWER_LIMIT: Final = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class HTTPFailure(Exception):
+    """A call that gave no usable answer. ``status`` is None when there was no answer at all."""
+
+    status: int | None
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"status {self.status}" if self.status else self.text or "no answer"
+
+
+def fetch_json(url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 20.0) -> Any:
+    """The JSON at ``url``, synchronously. HTTPFailure for anything but 2xx JSON below 16 MiB."""
+    try:
+        with httpx.Client(timeout=timeout, follow_redirects=False) as client:
+            with client.stream("GET", url, headers=dict(headers or {})) as response:
+                parts, size = [], 0
+                for chunk in response.iter_bytes():
+                    size += len(chunk)
+                    if size > ANSWER_LIMIT:
+                        raise HTTPFailure(response.status_code, "the answer is too large")
+                    parts.append(chunk)
+    except httpx.HTTPError as error:
+        raise HTTPFailure(None, type(error).__name__) from error
+    body = b"".join(parts)
+    if not response.is_success:
+        raise HTTPFailure(response.status_code, body[:2000].decode("utf-8", "replace"), dict(response.headers))
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise HTTPFailure(response.status_code, "the answer is not JSON") from error
+
+
+class Answer:
+    """A streamed answer: status, headers (lower case) and its body as it arrives."""
+
+    __slots__ = ("_response", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: dict[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Whatever each read brings. HTTPFailure when the connection breaks before the body's end."""
+        read = self._response.content.readany
+        try:
+            while data := await read():
+                yield data
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise HTTPFailure(None, type(error).__name__) from error
+
+    async def body(self, limit: int = 256 * 1024) -> bytes:
+        """The body, at most ``limit`` bytes of it."""
+        parts, size = [], 0
+        async for chunk in self.chunks():
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= limit:
+                break
+        return b"".join(parts)[:limit]
+
+    def close(self) -> None:
+        """Drop the connection: what is still coming is not wanted."""
+        self._response.close()
+
+
+class Streams:
+    """A pool of connections for streams, one for each event loop; as many at once as are asked for."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=None),
+                auto_decompress=True,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send ``body`` and return as soon as the answer's headers are there. HTTPFailure when none come."""
+        try:
+            response = await self._open().post(url, data=body, headers=dict(headers), allow_redirects=False)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise HTTPFailure(None, type(error).__name__) from error
+        return Answer(response)
+
+    async def get_json(self, url: str, *, headers: Mapping[str, str], timeout: float = 10.0) -> Any:
+        """The JSON at ``url``. HTTPFailure for anything but 2xx JSON."""
+        try:
+            async with self._open().get(
+                url, headers=dict(headers), allow_redirects=False, timeout=aiohttp.ClientTimeout(total=timeout)
+            ) as response:
+                body = await response.content.read(ANSWER_LIMIT)
+                if not 200 <= response.status < 300:
+                    raise HTTPFailure(response.status, body[:2000].decode("utf-8", "replace"))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise HTTPFailure(None, type(error).__name__) from error
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise HTTPFailure(response.status, "the answer is not JSON") from error
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -1,0 +1,54 @@
+"""Integer money: prices per token in pico-USD, costs in nano-USD, amounts for people as strings."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Final
+
+PICO: Final = 10**12
+NANO: Final = 10**9
+PICO_PER_NANO: Final = 1000
+
+
+def nano_from_pico(pico: int) -> int:
+    """Nano-USD for an amount of pico-USD, rounded up: a cost is never rounded away."""
+    return -(-pico // PICO_PER_NANO)
+
+
+def _decimal(value: Decimal | str | float | int) -> Decimal:
+    try:
+        # str() of a float is its shortest exact form; Decimal(float) would carry the binary error.
+        amount = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation as error:
+        raise ValueError("not a number") from error
+    if not amount.is_finite():
+        raise ValueError("not a finite number")
+    if amount < 0:
+        raise ValueError("negative")
+    return amount
+
+
+def nano_from_usd(value: Decimal | str | float | int) -> int:
+    """Nano-USD for an amount in dollars, rounded up. ValueError when negative or not finite."""
+    return int((_decimal(value) * NANO).to_integral_value(rounding=ROUND_CEILING))
+
+
+def pico_from_price(value: Decimal | str | float | int) -> int:
+    """Pico-USD for a price in dollars per token, rounded up.
+
+    ValueError when negative (routers publish -1 for "depends"), not finite or not a number.
+    """
+    return int((_decimal(value) * PICO).to_integral_value(rounding=ROUND_CEILING))
+
+
+def usd_string(nano: int) -> str:
+    """Dollars as a plain decimal string without trailing zeros, exact to the nano: ``0.0000415``."""
+    sign, nano = ("-", -nano) if nano < 0 else ("", nano)
+    whole, part = divmod(nano, NANO)
+    return f"{sign}{whole}.{part:09d}".rstrip("0").rstrip(".")
+
+
+def per_million_string(pico_per_token: int) -> str:
+    """A price in dollars per million tokens as a plain decimal string."""
+    whole, part = divmod(pico_per_token, 1_000_000)
+    return f"{whole}.{part:06d}".rstrip("0").rstrip(".")

@@ -1,0 +1,62 @@
+"""django-allauth: e-mail and Google, our pages, its limits on a shared cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneai import env
+
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_DISPLAY = "accounts.adapters.display_name"
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = False
+ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", 0)
+ALLAUTH_DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = False
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
+
+
+def google_provider(client_id: str, secret: str, base_url: str) -> dict[str, dict[str, Any]]:
+    """The Google provider, or none without a client id; ``base_url`` moves its four addresses.
+
+    Linking by e-mail is allowed for Google alone, which says whether it verified the address;
+    the adapter refuses it unless the local address is verified too.
+    """
+    if not client_id:
+        return {}
+    provider: dict[str, Any] = {
+        "APPS": [{"client_id": client_id, "secret": secret, "key": ""}],
+        "SCOPE": ["openid", "email", "profile"],
+        "AUTH_PARAMS": {"access_type": "online"},
+        "OAUTH_PKCE_ENABLED": True,
+        "EMAIL_AUTHENTICATION": True,
+    }
+    if base_url:
+        provider |= {
+            "AUTHORIZE_URL": f"{base_url}/o/oauth2/v2/auth",
+            "ACCESS_TOKEN_URL": f"{base_url}/token",
+            "CERTS_URL": f"{base_url}/oauth2/v1/certs",
+            "IDENTITY_URL": f"{base_url}/oauth2/v2/userinfo",
+            "ID_TOKEN_ISSUER": base_url,
+        }
+    return {"google": provider}

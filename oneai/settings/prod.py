@@ -1,0 +1,72 @@
+"""Production: refuses to start without its secrets, naming every one that is missing."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from oneai import env
+from oneai.settings.allauth import google_provider
+from oneai.settings.base import *  # noqa: F403
+from oneai.settings.base import (
+    EXTRA_UPSTREAMS,
+    GOOGLE_BASE_URL,
+    GOOGLE_CLIENT_ID,
+    GOOGLE_CLIENT_SECRET,
+    OPENROUTER_API_KEYS,
+    SITE_URL,
+)
+
+IMITATED: dict[str, str] = {}
+SECRET_KEY = env.text("SECRET_KEY")
+ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS")
+
+
+def loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def problems() -> list[str]:
+    """Everything that keeps a production server from starting, one sentence each."""
+    found = []
+    if not SECRET_KEY:
+        found.append("SECRET_KEY is missing")
+    elif len(SECRET_KEY) < 50:
+        found.append("SECRET_KEY has fewer than 50 characters")
+    if not ALLOWED_HOSTS:
+        found.append("ALLOWED_HOSTS is missing")
+    elif "*" in ALLOWED_HOSTS:
+        found.append("ALLOWED_HOSTS must name the hosts, not *")
+    parts = urlsplit(SITE_URL)
+    if not SITE_URL:
+        found.append("SITE_URL is missing")
+    elif parts.scheme == "http" and not loopback(parts.hostname or ""):
+        found.append("SITE_URL must be https:// unless its host is this machine")
+    if not OPENROUTER_API_KEYS and not EXTRA_UPSTREAMS:
+        found.append("no upstream: set OPENROUTER_API_KEY or EXTRA_UPSTREAMS")
+    for title, names in {
+        "Google": ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
+        "Razorpay": ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET"),
+    }.items():
+        given = [name for name in names if env.present(name)]
+        if given and len(given) < len(names):
+            missing = ", ".join(name for name in names if name not in given)
+            found.append(f"{title} is set in part: {missing} is missing")
+    for secret in env.listed("RAZORPAY_WEBHOOK_SECRET"):
+        if len(secret) < 32:
+            found.append("RAZORPAY_WEBHOOK_SECRET has fewer than 32 characters")
+    return found
+
+
+if problems():
+    raise ImproperlyConfigured("The settings are not complete:\n  - " + "\n  - ".join(problems()))
+
+SOCIALACCOUNT_PROVIDERS = google_provider(GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, GOOGLE_BASE_URL)

@@ -1,0 +1,7 @@
+"""Django's entry to the quotas app."""
+
+from django.apps import AppConfig
+
+
+class QuotasConfig(AppConfig):
+    name = "quotas"

@@ -1,0 +1,295 @@
+"""What an account may still use: allowances, counters, holds and the ledger under them.
+
+Amounts are integers in the ``unit`` of their row: ``tokens`` or ``nano_usd``. Only
+``quotas.ledger`` writes counters, holds, ledger entries and usage records; only
+``quotas.allowances`` writes allowances and overrides.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from oneai.kit.clock import now, uuid7
+
+
+class Unit(models.TextChoices):
+    TOKENS = "tokens"
+    NANO_USD = "nano_usd"
+
+
+class QuotaAccount(models.Model):
+    """One row per account, locked first by every writer: what it serialises is exact.
+
+    It carries the head of the account's ledger chain, the running generations, the current
+    rate window and ``policy``, a copy of the allowances and overrides in force or to come
+    (written only by ``quotas.allowances`` under this lock), so that admission reads one row.
+    """
+
+    user = models.OneToOneField(
+        "accounts.User", on_delete=models.CASCADE, primary_key=True, related_name="quota_account"
+    )
+    anchor = models.DateTimeField()
+    policy = models.JSONField(null=True, blank=True)
+    entry_seq = models.BigIntegerField(default=0)
+    chain_head = models.CharField(max_length=64, default="")
+    in_flight = models.IntegerField(default=0)
+    window_started_at = models.DateTimeField(null=True, blank=True)
+    window_requests = models.IntegerField(default=0)
+    window_tokens = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "quota_accounts"
+
+
+class Allowance(models.Model):
+    """What an account is allowed from ``starts_at`` on. The row without an account is the default.
+
+    ``limits``: a list of ``{"scope": "*"|model|"class:x", "unit": "tokens"|"nano_usd", "limit": int|null}``.
+    ``model_patterns``: patterns (``*``, ``openai/*``); ``rates``: null is unlimited.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, null=True, blank=True, related_name="allowances"
+    )
+    team_id = models.UUIDField(null=True, blank=True)
+    plan = models.CharField(max_length=40)
+    limits = models.JSONField(default=list)
+    model_patterns = models.JSONField(default=list)
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    concurrent_generations = models.PositiveIntegerField(null=True, blank=True)
+    anchor = models.DateTimeField(null=True, blank=True)
+    starts_at = models.DateTimeField(default=now)
+    until = models.DateTimeField(null=True, blank=True)
+    source = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "allowances"
+        indexes = [models.Index(fields=["user", "starts_at"], name="allowances_of_user")]
+
+
+class Override(models.Model):
+    """A limit or a rate that staff set for one account, from ``starts_at`` until ``until``.
+
+    ``kind`` is ``limit`` (scope and unit name the counter) or ``rates`` (values hold the changed rates).
+    It ends by time comparison, never by a job.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="quota_overrides")
+    kind = models.CharField(max_length=8, default="limit")
+    scope = models.CharField(max_length=200, default="*")
+    unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.TOKENS)
+    limit = models.BigIntegerField(null=True, blank=True)
+    values = models.JSONField(default=dict, blank=True)
+    starts_at = models.DateTimeField(default=now)
+    until = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField()
+    actor = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "quota_overrides"
+        indexes = [models.Index(fields=["user", "starts_at"], name="quota_overrides_of_user")]
+
+
+class QuotaCounter(models.Model):
+    """A limit and what is used and held of it, for one scope, unit and period.
+
+    ``model_id`` is the scope: ``*`` (plan-wide), a bare model id, ``class:x``, ``key:<id>``,
+    ``team:<id>``. ``tokens_used`` counts in ``unit``; ``reset_at`` is the period's end.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, null=True, blank=True, related_name="usage_quotas"
+    )
+    team_id = models.UUIDField(null=True, blank=True)
+    api_key_id = models.UUIDField(null=True, blank=True)
+    model_id = models.CharField(max_length=200, default="*")
+    unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.TOKENS)
+    period_start = models.DateTimeField()
+    reset_at = models.DateTimeField()
+    quota_limit = models.BigIntegerField(null=True, blank=True)
+    tokens_used = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0)
+    overrun = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "usage_quotas"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "model_id", "unit", "period_start"], name="usage_quotas_one_per_period"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(held__gte=0, tokens_used__gte=0, overrun__gte=0), name="usage_quotas_not_negative"
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "reset_at"], name="usage_quotas_of_user")]
+
+
+class PlatformCounter(models.Model):
+    """What all accounts together may cost the owner on one UTC day, in nano-USD, in shards.
+
+    A shard that is full takes room from the others under the lock of all of them, so the sum of the
+    shards' limits is always the day's limit.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField()
+    shard = models.PositiveSmallIntegerField()
+    quota_limit = models.BigIntegerField()
+    used = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0)
+    overrun = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "platform_counters"
+        constraints = [models.UniqueConstraint(fields=["day", "shard"], name="platform_counters_one_per_day")]
+
+
+class Hold(models.Model):
+    """Quota reserved for one generation, written before anything goes upstream.
+
+    ``lines`` maps counter id to the amount held there; the same figures are the ledger's HOLD
+    entries. ``check_at`` set: the producer is gone or the upstream's figure is missing, and
+    whoever claims the lease settles it.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held"
+        ORPHANED = "orphaned"
+        SETTLED = "settled"
+        RELEASED = "released"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="holds")
+    team_id = models.UUIDField(null=True, blank=True)
+    api_key_id = models.UUIDField(null=True, blank=True)
+    reference = models.CharField(max_length=80, unique=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
+    model_id = models.CharField(max_length=200)
+    price_id = models.UUIDField(null=True, blank=True)
+    max_tokens = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    nano_usd = models.BigIntegerField()
+    lines = models.JSONField(default=dict)
+    platform_day = models.DateField(null=True, blank=True)
+    platform_shard = models.PositiveSmallIntegerField(null=True, blank=True)
+    period_start = models.DateTimeField()
+    worker = models.CharField(max_length=80, blank=True)
+    heartbeat_at = models.DateTimeField(default=now)
+    check_at = models.DateTimeField(null=True, blank=True)
+    checks = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=now, editable=False)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "holds"
+        indexes = [
+            models.Index(
+                fields=["heartbeat_at"], condition=models.Q(state__in=["held", "orphaned"]), name="holds_open"
+            ),
+            models.Index(fields=["user"], condition=models.Q(state__in=["held", "orphaned"]), name="holds_open_of_user"),
+        ]
+
+
+class LedgerEntry(models.Model):
+    """One change of one counter. Append-only, numbered and chained per account by a keyed HMAC.
+
+    GRANT and ADJUST set the limit (``limit_after``; null is unlimited); HOLD, RELEASE and SETTLE move
+    ``held``, ``used`` and ``overrun`` by their deltas. Replaying an account's entries gives its counters.
+    """
+
+    class Kind(models.TextChoices):
+        GRANT = "grant"
+        HOLD = "hold"
+        RELEASE = "release"
+        SETTLE = "settle"
+        EXPIRE = "expire"
+        ADJUST = "adjust"
+        REFUND = "refund"
+        RECONCILE = "reconcile"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="ledger_entries")
+    seq = models.BigIntegerField()
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    counter_id = models.UUIDField()
+    hold_id = models.UUIDField(null=True, blank=True)
+    held_delta = models.BigIntegerField(default=0)
+    used_delta = models.BigIntegerField(default=0)
+    overrun_delta = models.BigIntegerField(default=0)
+    limit_after = models.BigIntegerField(null=True, blank=True)
+    source_key = models.CharField(max_length=200, blank=True)
+    mac = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "ledger_entries"
+        constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
+        indexes = [models.Index(fields=["counter_id"], name="ledger_entries_of_counter")]
+
+
+class Grant(models.Model):
+    """Allowance given once: ``source_key`` is unique, so a repeated cause grants nothing twice."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="grants")
+    team_id = models.UUIDField(null=True, blank=True)
+    source_key = models.CharField(max_length=200, unique=True)
+    scope = models.CharField(max_length=200, default="*")
+    unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.TOKENS)
+    amount = models.BigIntegerField(null=True, blank=True)
+    consumed = models.BigIntegerField(default=0)
+    priority = models.SmallIntegerField(default=0)
+    valid_from = models.DateTimeField()
+    valid_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "grants"
+        indexes = [models.Index(fields=["user", "valid_from"], name="grants_of_user")]
+
+
+class UsageRecord(models.Model):
+    """What one dispatch used and cost, and where the figure comes from. One per hold, at most."""
+
+    class Source(models.TextChoices):
+        UPSTREAM_FINAL = "upstream_final"
+        GENERATION_API = "generation_api"
+        LOCAL_ESTIMATE = "local_estimate"
+        HOLD_AMOUNT = "hold_amount"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    hold = models.OneToOneField(Hold, on_delete=models.CASCADE, related_name="usage")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="usage_records")
+    team_id = models.UUIDField(null=True, blank=True)
+    api_key_id = models.UUIDField(null=True, blank=True)
+    reference = models.CharField(max_length=80)
+    conversation_id = models.UUIDField(null=True, blank=True)
+    model_id = models.CharField(max_length=200)
+    upstream_id = models.CharField(max_length=120, blank=True)
+    price_id = models.UUIDField(null=True, blank=True)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    tokens = models.BigIntegerField(default=0)
+    nano_usd = models.BigIntegerField(default=0)
+    source = models.CharField(max_length=16, choices=Source.choices)
+    period_start = models.DateTimeField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "usage_records"
+        indexes = [
+            models.Index(fields=["user", "-at"], name="usage_records_of_user"),
+            models.Index(fields=["upstream_id"], name="usage_records_by_upstream"),
+        ]
