@@ -30,8 +30,8 @@ help: ## this list
 run: build $(if $(filter 0,$(LOCAL_MODEL)),,.venv/.made-demo) ## start everything on this machine, no key needed (PORT=8000, LOCAL_MODEL=0)
 	@exec $(BIN)/python tools/run.py
 
-test: .venv/.made-dev build ## every test, on SQLite and PostgreSQL, browser included
-	@exec $(BIN)/python tools/suite.py
+test: .venv/.made-dev build ## every test, on SQLite and PostgreSQL, browser included (ARGS=tests/quotas)
+	@exec $(BIN)/python tools/suite.py $(ARGS)
 
 check: .venv/.made-dev frontend/node_modules/.made ## format, lint, types, import contracts, migrations, OpenAPI, deploy checks, docs
 	@exec $(BIN)/python tools/check.py
@@ -40,7 +40,8 @@ bench: .venv/.made-dev build ## the benchmarks, each beside the direct upstream,
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 serve: ## the production server, from the environment (PORT, WEB_CONCURRENCY)
-	@exec tools/serve
+	@test -x $(BIN)/python || { echo "Not built yet: run make build first." >&2; exit 1; }
+	@exec $(BIN)/python tools/serve.py
 
 build: .venv/.made-run data/static/.made ## packages, front end and static files, nothing started
 
@@ -70,9 +71,10 @@ clean: ## remove what was built here; data/ stays but for the static files
 	@$(INSTALL) -r requirements/run.lock -r requirements/sandbox.lock
 	@touch $@
 
-.venv/.made-dev: requirements/dev.lock | .venv/.made-run
+# The front end's tests are TypeScript, which only a node newer than most machines' runs as it is.
+.venv/.made-dev: requirements/dev.lock requirements/node.lock | .venv/.made-run
 	@echo "Installing what tests and checks need"
-	@$(INSTALL) -r requirements/dev.lock
+	@$(INSTALL) -r requirements/dev.lock -r requirements/node.lock
 	@touch $@
 
 # A machine that the wheels don't fit goes on without the local model; `make demo` tries again.

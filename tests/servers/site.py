@@ -87,7 +87,9 @@ class Site:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
             self._web = ServerProcess(
-                [str(ROOT / "tools" / "serve")], env=self.env | {"HOST": "127.0.0.1"}, log_path=self.log_path
+                [sys.executable, "tools/serve.py"],
+                env=self.env | {"HOST": "127.0.0.1"},
+                log_path=self.log_path,
             )
             self._web.start()
         if self._with_worker and self._worker is None:

@@ -1,0 +1,70 @@
+"""Make the database ready for `make run`: schema, models, demo sign-ins. Safe to repeat.
+
+One process for all of it, since starting Django costs more than the work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What a newcomer signs in with; made in development only.
+SIGN_INS = (
+    ("demo@example.com", "demo-demo-demo", ["--plan", "free", "--name", "Demo"]),
+    ("owner@example.com", "owner-owner-owner", ["--plan", "pro", "--name", "Owner", "--role", "owner"]),
+)
+
+
+def wait_for(url: str, seconds: float) -> bool:
+    """Whether an HTTP server answers at ``url`` within the time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
+def main(upstreams: list[str]) -> int:
+    """``upstreams`` are addresses that must answer before the models can be read."""
+    sys.path.insert(0, str(ROOT))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oneai.settings")
+    import django
+    from django.core.management import CommandError, call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0, interactive=False)
+
+    from django.contrib.auth import get_user_model
+
+    from oneai import env
+
+    if env.debug():
+        users = get_user_model()._default_manager
+        for email, password, further in SIGN_INS:
+            if not users.filter(email=email).exists():
+                call_command(
+                    "create_user", email, "--password", password, "--verified", *further, stdout=sys.stderr
+                )
+    for url in upstreams:
+        if not wait_for(url, 60):
+            print(f"{url} does not answer; its models appear when it does", flush=True)
+    try:
+        call_command("sync_models", stdout=sys.stderr)
+    except CommandError as error:
+        print(f"The models could not be read: {error}. The worker tries again.", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

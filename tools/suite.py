@@ -1,0 +1,153 @@
+"""`make test`: every test, on SQLite and on PostgreSQL, with the servers that the suite starts itself.
+
+It says at the end what it could not run and why. With CI=true a part that can't run, and a test
+that skips itself, is a failure. Arguments go on to pytest: `tools/suite.py -m faults tests/chat`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+PROCESSES = 2
+NO_TESTS = 5  # pytest's exit status when nothing was chosen
+
+
+@dataclass
+class Result:
+    """What one part of the suite came to."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = field(default_factory=list)
+    trouble: str = ""
+    seconds: float = 0.0
+
+
+def read_report(path: Path, result: Result) -> None:
+    """Add up a JUnit report that pytest wrote."""
+    for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314 (our own file)
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+        elif skipped is not None:
+            name = f"{case.get('classname')}.{case.get('name')}"
+            result.skipped.append(f"{name}: {skipped.get('message') or 'no reason given'}")
+        else:
+            result.passed += 1
+
+
+def run_pytest(name: str, arguments: list[str]) -> Result:
+    """One run of pytest, its output passed through."""
+    result = Result(name)
+    began = time.monotonic()
+    print(f"\n=== {name} ===", flush=True)
+    with tempfile.TemporaryDirectory(prefix="oneai-report-") as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
+        status = subprocess.run(command, cwd=ROOT).returncode
+        if report.exists():
+            read_report(report, result)
+    if status not in (0, 1, NO_TESTS):
+        result.trouble = f"pytest ended with status {status} before it could run everything"
+    elif status == 1 and not result.failed:
+        result.trouble = "pytest failed outside of a test"
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def run_frontend() -> Result:
+    """The front end's own tests, by node."""
+    result = Result("front end")
+    began = time.monotonic()
+    print("\n=== front end ===", flush=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["npm", "test", "--silent"],
+        cwd=ROOT / "frontend",
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(done.stdout, flush=True)
+    counts = dict(re.findall(r"^\S+ (pass|fail) (\d+)$", done.stdout, re.MULTILINE))
+    result.passed, result.failed = int(counts.get("pass", 0)), int(counts.get("fail", 0))
+    if done.returncode and not result.failed:
+        result.trouble = f"npm test ended with status {done.returncode}"
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def postgresql_trouble() -> str:
+    """Why the PostgreSQL part can't run here; empty when it can."""
+    sys.path.insert(0, str(ROOT))
+    from tests.servers.postgres import NoPostgreSQL, binaries
+
+    try:
+        binaries()
+    except NoPostgreSQL as error:
+        return str(error)
+    return ""
+
+
+def with_markers(arguments: list[str], expression: str) -> list[str]:
+    """The caller's arguments with one more condition on the markers."""
+    if "-m" in arguments:
+        place = arguments.index("-m")
+        joined = f"({arguments[place + 1]}) and {expression}"
+        return ["-m", joined, *arguments[:place], *arguments[place + 2 :]]
+    return ["-m", expression, *arguments]
+
+
+def summary(results: list[Result], *, strict: bool) -> int:
+    """Print what happened; the exit status."""
+    print("\n=== all parts ===")
+    for result in results:
+        said = f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped"
+        print(
+            f"{result.name:<28} {result.seconds:6.0f} s  {said}{'  ' + result.trouble if result.trouble else ''}"
+        )
+    missing = [f"{result.name}: {result.trouble}" for result in results if result.trouble]
+    skipped = [f"{result.name}: {reason}" for result in results for reason in result.skipped]
+    if missing or skipped:
+        print("\nNot run:")
+        for line in [*missing, *skipped]:
+            print(f"  {line}")
+        if strict:
+            print("With CI=true that is a failure.")
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results)
+    print(f"\n{passed} passed, {failed} failed, {len(skipped)} skipped")
+    unfinished = any("pytest" in result.trouble or "npm" in result.trouble for result in results)
+    return int(bool(failed or unfinished or not passed or (strict and (missing or skipped))))
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    strict = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+    parallel = ["-n", str(PROCESSES), "--dist", "loadfile"]
+    chosen = with_markers(arguments, "not browser")
+    results = [] if arguments else [run_frontend()]
+    results.append(run_pytest("SQLite", [*chosen, *parallel, "--database", "sqlite"]))
+    trouble = postgresql_trouble()
+    if trouble:
+        results.append(Result("PostgreSQL", trouble=trouble))
+    else:
+        results.append(run_pytest("PostgreSQL", [*chosen, *parallel, "--database", "postgresql"]))
+    kind = "sqlite" if trouble else "postgresql"
+    results.append(run_pytest("browser", [*with_markers(arguments, "browser"), "--database", kind]))
+    return summary(results, strict=strict)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
