@@ -83,7 +83,7 @@ class Conversation(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(default=now)
-    last_message_at = models.DateTimeField(null=True, blank=True)
+    last_message_at = models.DateTimeField(default=now)  # its creation while it is empty, so that it sorts
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -133,7 +133,10 @@ class Message(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(role__in=["user", "assistant"]), name="chat_messages_role_known"),
         ]
-        indexes = [models.Index(fields=["conversation", "created_at"], name="chat_messages_in_order")]
+        indexes = [
+            models.Index(fields=["conversation", "created_at"], name="chat_messages_in_order"),
+            models.Index(fields=["user", "created_at"], name="chat_messages_of_user"),
+        ]
 
 
 class Turn(models.Model):
