@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 OPENAPI = ROOT / "docs" / "openapi.json"
-SHORTEST_SECRET = "only-for-the-check-of-the-settings-" * 2  # noqa: S105 (guards nothing)
+SHORTEST_SECRET = "only-for-the-check-of-the-settings-" * 2
 
 
 def environment(**settings: str) -> dict[str, str]:
