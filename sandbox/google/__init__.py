@@ -1,0 +1,1 @@
+"""Sign-in with Google, imitated: consent page, token exchange, certificates, user information."""

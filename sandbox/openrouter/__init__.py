@@ -1,0 +1,1 @@
+"""OpenRouter, imitated: catalogue, chat completions with every known fault, generation records, key."""
