@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from oneai.kit.clock import now, uuid7
 
@@ -68,6 +68,12 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Ties sessions to the password and ``token_epoch``: raising the epoch ends them and the tokens."""
+        return salted_hmac(
+            "accounts.session", f"{self.password}:{self.token_epoch}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     @property
     def is_staff(self) -> bool:
@@ -130,6 +136,9 @@ class AttemptWindow(models.Model):
     class Meta:
         db_table = "attempt_windows"
 
+    def __str__(self) -> str:
+        return f"{self.key}: {self.count}"
+
 
 class OutgoingMail(models.Model):
     """The e-mail outbox: written with its cause, sent by the worker under a lease, tried again on failure."""
@@ -157,6 +166,9 @@ class OutgoingMail(models.Model):
             models.Index(fields=["due_at"], condition=models.Q(state="waiting"), name="outgoing_mail_due"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.subject} ({self.state})"
+
 
 class CacheEntry(models.Model):
     """The table of Django's database cache, as a model: ``migrate`` alone makes it, on every database."""
@@ -167,6 +179,9 @@ class CacheEntry(models.Model):
 
     class Meta:
         db_table = "cache_entries"
+
+    def __str__(self) -> str:
+        return self.cache_key
 
 
 class AuditEntry(models.Model):
@@ -190,6 +205,9 @@ class AuditEntry(models.Model):
             models.Index(fields=["subject_id", "-at"], name="audit_entries_of_subject"),
             models.Index(fields=["action", "-at"], name="audit_entries_by_action"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.action} {self.target}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:

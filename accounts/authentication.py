@@ -1,0 +1,170 @@
+"""One authenticator for every door: session, access token or API key in, a principal out.
+
+A credential that is there and bad is refused; it never counts as none, and another one beside it
+is never tried instead. API keys are read from ``Authorization: Bearer`` and from nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+import structlog
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.utils.crypto import constant_time_compare
+from rest_framework.authentication import BaseAuthentication, CSRFCheck
+from rest_framework.request import Request
+
+from accounts import apikeys, tokens
+from accounts.models import ApiKey, User
+from accounts.principal import Principal
+from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
+
+log = structlog.get_logger("security")
+
+_SEEN_EVERY: Final = timedelta(minutes=1)
+_LONGEST: Final = 4096  # characters of an Authorization header worth reading
+
+
+def _principal(user: User, method: str, **more: Any) -> Principal:
+    return Principal(user_id=user.pk, email=user.email, role=user.role, name=user.name, method=method, **more)
+
+
+def _address_allowed(networks: list[str], address: str | None) -> bool:
+    """Whether a key bound to ``networks`` may be used from ``address``; an unknown address may not."""
+    if not networks:
+        return True
+    try:
+        client = ip_address(address or "")
+        return any(client in ip_network(network, strict=False) for network in networks)
+    except ValueError:
+        return False
+
+
+def _refuse_key(why: str, key: ApiKey | None = None) -> Refusal:
+    log.warning("api_key_refused", why=why, api_key_id=str(key.pk) if key else None)
+    return Refusal("invalid_api_key")
+
+
+def _by_key(plaintext: str, address: str | None) -> Principal:
+    digest = apikeys.digest_of(plaintext)
+    if digest is None:
+        raise _refuse_key("malformed")
+    # The comparison is the index's: what it compares is a keyed hash, which the caller can't steer.
+    key = ApiKey.objects.select_related("user").filter(digest=digest).first()
+    if key is None:
+        raise _refuse_key("unknown")
+    at = now()
+    if key.revoked_at is not None:
+        raise _refuse_key("revoked", key)
+    if key.expires_at is not None and key.expires_at <= at:
+        raise _refuse_key("expired", key)
+    if not key.user.is_active:
+        log.warning("api_key_refused", why="account disabled", api_key_id=str(key.pk))
+        raise Refusal("account_disabled")
+    if not _address_allowed(key.allowed_networks, address):
+        raise _refuse_key("address", key)
+    if key.last_used_at is None or key.last_used_at <= at - _SEEN_EVERY:
+        stale = Q(last_used_at=None) | Q(last_used_at__lte=at - _SEEN_EVERY)
+        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=at)
+    return _principal(
+        key.user, "api_key", scopes=frozenset(key.scopes), api_key_id=key.pk, expires_at=key.expires_at
+    )
+
+
+def _by_header(header: str, address: str | None) -> Principal:
+    scheme, _, credential = header.partition(" ")
+    if scheme.lower() != "bearer" or not credential or len(header) > _LONGEST:
+        raise Refusal("invalid_token", "Send the credential as: Authorization: Bearer <key or token>.")
+    if credential.startswith(apikeys.START):
+        return _by_key(credential, address)
+    user, expires_at = tokens.verify(credential)
+    return _principal(user, "jwt", expires_at=expires_at)
+
+
+def _session(key: str) -> tuple[dict[str, Any], datetime] | None:
+    session = Session.objects.filter(session_key=key, expire_date__gt=now()).first()
+    return (session.get_decoded(), session.expire_date) if session else None
+
+
+def _by_session(key: str) -> Principal | None:
+    """The person signed in by a session; None when it has ended, as a browser without one.
+
+    Refusal ``account_disabled`` when the session is good and its person deactivated.
+    """
+    found = _session(key) if key.isascii() and key.isalnum() else None
+    if found is None:
+        return None
+    data, expires_at = found
+    if SESSION_KEY not in data or data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    try:
+        user = User.objects.filter(pk=data[SESSION_KEY]).first()
+    except (ValueError, ValidationError):
+        return None
+    if user is None or not _same_password(user, str(data.get(HASH_SESSION_KEY, ""))):
+        return None
+    if not user.is_active:
+        raise Refusal("account_disabled")
+    return _principal(user, "session", expires_at=expires_at, session_key=key)
+
+
+def _same_password(user: User, session_hash: str) -> bool:
+    """Whether the session was opened under the person's present password and epoch."""
+    if constant_time_compare(session_hash, user.get_session_auth_hash()):
+        return True
+    return any(
+        constant_time_compare(session_hash, fallback) for fallback in user.get_session_auth_fallback_hash()
+    )
+
+
+def authenticate(
+    headers: Mapping[str, str], cookies: Mapping[str, str], address: str | None = None
+) -> Principal | None:
+    """Who asks; None when no credential was sent.
+
+    ``headers`` has lower-case names. ``address`` is the client's, for keys bound to networks.
+    Refusal ``invalid_api_key``, ``invalid_token`` or ``account_disabled`` (401) for a bad credential.
+    Reads the database (a key's ``last_used_at`` is written at most once a minute).
+    """
+    header = headers.get("authorization")
+    if header is not None:
+        return _by_header(header, address)
+    key = cookies.get(settings.SESSION_COOKIE_NAME)
+    return _by_session(key) if key else None
+
+
+class DRFAuthentication(BaseAuthentication):
+    """``authenticate`` for REST framework: ``request.user`` is a Principal; sessions need a CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, Principal] | None:
+        from accounts.addresses import client_address
+
+        header = request.META.get("HTTP_AUTHORIZATION")
+        headers = {} if header is None else {"authorization": header}
+        principal = authenticate(headers, request.COOKIES, client_address(request))
+        if principal is None:
+            return None
+        if principal.method == "session":
+            self._check_csrf(request)
+        return principal, principal
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+    @staticmethod
+    def _check_csrf(request: Request) -> None:
+        """Django's own check: REST framework's views are exempt from the middleware's."""
+        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type, return-value]
+        check.process_request(request)  # type: ignore[arg-type]
+        reason = check.process_view(request, None, (), {})  # type: ignore[arg-type]
+        if reason:
+            log.warning("csrf_refused", path=request.path)
+            raise Refusal("csrf_failed")
