@@ -80,12 +80,9 @@ def openapi() -> str:
 
 
 def compose() -> str:
-    """The container files are right by their schema, by the specification and by hadolint."""
-    script = "import sys; from compose_spec.compose_spec import PyCompose; "
-    script += "PyCompose.from_yaml(open('docker-compose.yml').read()).validate()"
+    """The container files are right by their schema and by hadolint (tests/operations says more)."""
     found = [
         run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
-        run("python", "-c", script),
         run("hadolint", "Dockerfile"),
     ]
     return "\n".join(filter(None, found))
