@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import sys
 
+from .loopback import is_loopback
 from .pace import PACES
-from .server import is_loopback, serve
+from .server import serve
 
 
 def _host(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The models that the imitated OpenRouter offers. Prices are of our own invention, in USD per token, as strings."""
+"""The models that the imitated OpenRouter offers. Prices are invented, in USD per token, as strings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REASONING = ("reasoning", "include_reasoning")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A row of the catalogue and what answering as this model needs. `pricing` is sent exactly as it stands."""
+    """A row of the catalogue, and what answering as this model needs. `pricing` is sent as it stands."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ class Model:
         return self.provider not in GOES_ON
 
     def price(self, key: str, prompt_tokens: int = 0) -> Decimal:
-        """USD per token (or per request, image, search). A later override that fits wins; nonsense counts as 0."""
+        """USD per token (request, image, search). The last override that fits wins; nonsense counts as 0."""
         value = self.pricing.get(key, "0")
         for override in self.pricing.get("overrides", ()):
             if prompt_tokens > override.get("min_prompt_tokens", 0) and key in override:

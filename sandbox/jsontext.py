@@ -8,7 +8,7 @@ import orjson
 
 
 def compact(value: Any) -> bytes:
-    """The value as compact UTF-8 JSON. Raises TypeError for what JSON can't hold (a lone surrogate included)."""
+    """The value as compact UTF-8 JSON. Raises TypeError for what JSON can't hold."""
     return orjson.dumps(value)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 SLICE = 0.04
-"""Longest sleep in seconds between two looks at the connection: a reader who leaves is seen within a tenth of a second."""
+"""Longest sleep in seconds between two looks at the connection: a reader who leaves is seen within 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)

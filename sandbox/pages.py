@@ -1,4 +1,5 @@
 """The look of the sandbox's own pages, and its front page."""
+# ruff: noqa: E501 - HTML and CSS
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import signal
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from . import control, pages
 from .google import routes as google
+from .loopback import is_loopback
 from .mail import routes as mail
 from .mail.smtp import start_smtp
 from .openrouter import routes as openrouter
@@ -20,20 +20,9 @@ from .world import WORLD, World
 MAX_BODY = 32 * 1024 * 1024
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address stays on this machine."""
-    host = host.strip("[]").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @web.middleware
 async def only_local(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses names that only point here, and pages of other sites: mails and sign-in codes are not theirs to read."""
+    """Refuses names that only point here, and other sites' pages: mails and sign-in codes are not theirs."""
     host = urlsplit(f"//{request.host}").hostname or ""
     origin = request.headers.get("Origin", "null")
     from_elsewhere = origin != "null" and not is_loopback(urlsplit(origin).hostname or "")

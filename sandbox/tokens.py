@@ -2,8 +2,8 @@
 
 Text is cut into *pieces*; a piece is what one streamed chunk carries, and is worth one or more tokens:
 
-* an ASCII word, with the one space before it; words of more than five letters fall into parts of three to five
-  letters, the length of the part chosen by the word's checksum,
+* an ASCII word, with the one space before it; more than six characters fall into parts of three to five, the
+  length of the part chosen by the word's checksum,
 * digits in groups of three, line breaks in one run, spaces in runs of four, any other ASCII sign alone,
 * other letters in pairs when they take two bytes (accents, Greek, Cyrillic), one by one when they take three,
 * characters outside the basic plane (most emoji) two or three tokens each, by checksum.
@@ -25,6 +25,8 @@ PER_MESSAGE = 4
 """Tokens every message costs beside its text."""
 PER_REPLY = 3
 """Tokens that open the reply; once per request."""
+WHOLE_WORD = 6
+"""Characters up to which a word, its space included, stays one piece."""
 PER_IMAGE = 85
 """Tokens of one image, or the bytes of its address when that is less."""
 
@@ -57,7 +59,7 @@ def pieces(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _word(word: str) -> Iterator[tuple[str, int]]:
-    if len(word) <= 6:
+    if len(word) <= WHOLE_WORD:
         yield word, 1
         return
     step = 3 + crc32(word.encode()) % 3

@@ -53,7 +53,7 @@ class Dispatch:
         return self.disconnected_at is not None or self.state == "interrupted"
 
     def as_json(self) -> dict[str, Any]:
-        """The dispatch for `/_control/dispatches`; cost is a decimal string in USD, times are Unix seconds."""
+        """The dispatch for `/_control/dispatches`; cost is a decimal string in USD, times Unix seconds."""
         return {
             "generation_id": self.generation_id,
             "requested_models": self.requested,
@@ -135,7 +135,7 @@ class World:
         dispatch.cost = cost
 
     def planned_fault(self, model: str) -> str | None:
-        """The scenario that a control call ordered for this request, counting it down; None when there is none."""
+        """The scenario that a control call ordered for this request, counted down; None without one."""
         for fault in list(self.faults):
             if fault.model is not None and fault.model != model:
                 continue

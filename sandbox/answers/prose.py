@@ -1,4 +1,5 @@
 """Answers for people, put together from templates by what the question asks for."""
+# ruff: noqa: E501 - the templates are prose
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from ..jsontext import pretty
+from sandbox.jsontext import pretty
+
 from . import snippets
 from .structured import instance
 from .topic import asks, languages, sides, topic
@@ -34,22 +36,54 @@ POINTS = (
 )
 
 SECTIONS = (
-    ("Background", "Every account of {topic} begins with the question what it is for. The answer changes with the "
-     "reader: a beginner wants a picture, a practitioner wants the limits, and whoever pays wants to know the cost. "
-     "It helps to keep the three apart, and to say which of them a paragraph serves."),
-    ("The main idea", "Reduced to its core, {topic} is a trade: something that is plentiful is given for something "
-     "that is scarce. Once you see which is which, most of the details fall into place, and the *exceptions* become "
-     "interesting instead of annoying."),
-    ("In practice", "Work on {topic} rarely fails for lack of ideas. It fails at the seams: two parts that were each "
-     "right and were never tried together. A small experiment across the seam is worth a week of planning."),
-    ("Common mistakes", "The usual mistake is to begin with the tool. The second is to measure what is easy in place "
-     "of what matters. The third, seldom named, is to stop when it works for the first time, since that is "
-     "when `{topic}` has only been shown to work once."),
-    ("Costs and limits", "Nothing about {topic} is free: it takes time, attention, and the patience of others. Put a "
-     "bound on each before you begin, and decide beforehand what you will do when a bound is reached."),
-    ("What to do next", "Take the smallest part of {topic} that someone would miss if it were gone, and make "
-     "it good. Then take the next. Large things that work have nearly always grown from small things that worked."),
-)  # fmt: skip
+    (
+        "Background",
+        (
+            "Every account of {topic} begins with the question what it is for. The answer changes with the "
+            "reader: a beginner wants a picture, a practitioner wants the limits, and whoever pays wants to "
+            "know the cost. It helps to keep the three apart, and to say which of them a paragraph serves."
+        ),
+    ),
+    (
+        "The main idea",
+        (
+            "Reduced to its core, {topic} is a trade: something that is plentiful is given for something that "
+            "is scarce. Once you see which is which, most of the details fall into place, and the "
+            "*exceptions* become interesting instead of annoying."
+        ),
+    ),
+    (
+        "In practice",
+        (
+            "Work on {topic} rarely fails for lack of ideas. It fails at the seams: two parts that were each "
+            "right and were never tried together. A small experiment across the seam is worth a week of "
+            "planning."
+        ),
+    ),
+    (
+        "Common mistakes",
+        (
+            "The usual mistake is to begin with the tool. The second is to measure what is easy in place of "
+            "what matters. The third, seldom named, is to stop when it works for the first time, since that "
+            "is when `{topic}` has only been shown to work once."
+        ),
+    ),
+    (
+        "Costs and limits",
+        (
+            "Nothing about {topic} is free: it takes time, attention, and the patience of others. Put a bound "
+            "on each before you begin, and decide beforehand what you will do when a bound is reached."
+        ),
+    ),
+    (
+        "What to do next",
+        (
+            "Take the smallest part of {topic} that someone would miss if it were gone, and make it good. "
+            "Then take the next. Large things that work have nearly always grown from small things that "
+            "worked."
+        ),
+    ),
+)
 
 MATH = """The roots of $ax^2 + bx + c = 0$ follow by completing the square:
 
@@ -65,7 +99,8 @@ $$
 \\sum_{n=1}^{\\infty} \\frac{1}{n^2} = \\frac{\\pi^2}{6}
 $$
 
-and as a matrix, $\\det\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix} = ad - bc$. A price of \\$5 is not math."""
+and as a matrix, $\\det\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix} = ad - bc$.
+A price of \\$5 is not math."""
 
 EMOJIS = "🎉 🚀 🌱 🧑🏽‍💻 👩‍👩‍👧 🇮🇳 🏳️‍🌈 ❤️ 1️⃣ 👋🏿"
 
@@ -78,9 +113,9 @@ def thought(question: str) -> str:
     """What a reasoning model thinks aloud before it answers."""
     about = topic(question)
     return (
-        f"The question is about {about}. First I settle what kind of answer helps: a short one with the reasons beside "
-        "it. Then I look for what could be misunderstood, and name it. Checking the order: idea, steps, limits. That "
-        "holds together, so I can write it down."
+        f"The question is about {about}. First I settle what kind of answer helps: a short one with the "
+        "reasons beside it. Then I look for what could be misunderstood, and name it. Checking the order: idea, "
+        "steps, limits. That holds together, so I can write it down."
     )
 
 

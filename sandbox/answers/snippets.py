@@ -1,4 +1,5 @@
 """Short programs that run, in several languages, to fill answers about code."""
+# ruff: noqa: E501 - programs as they stand
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """What a question is about, by its words."""
+# ruff: noqa: E501 - word lists
 
 from __future__ import annotations
 
@@ -57,6 +58,7 @@ def topic(question: str) -> str:
     while before != sentence:
         before = sentence
         sentence = _LEADING.sub("", sentence)
+    sentence = re.sub(r"[\s,]*\b(?:please|thanks|thank you)\W*$", "", sentence, flags=re.IGNORECASE)
     words = re.sub(r"[`*_#<>\[\]|$\\]", "", sentence).strip(" .?!,:;\"'").split()
     return " ".join(words[:9]) or "your question"
 

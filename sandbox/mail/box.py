@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, cast
+from typing import Any
 
 KEPT = 200
 LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
@@ -62,7 +62,7 @@ class Mailbox:
 
     def deliver(self, sender: str, recipients: list[str], content: bytes) -> Mail:
         """Reads a mail as it came over the wire and keeps it."""
-        message = cast(EmailMessage, message_from_bytes(content, policy=policy.default))
+        message = message_from_bytes(content, policy=policy.default)
         self._count += 1
         mail = Mail(
             number=self._count,

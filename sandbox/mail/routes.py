@@ -1,4 +1,5 @@
 """The mailbox for people, and for tests."""
+# ruff: noqa: E501 - HTML
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from html import escape
 
 from aiohttp import web
 
-from ..control import answer, fields, wrong
-from ..pages import page
-from ..world import WORLD
+from sandbox.control import answer, fields, wrong
+from sandbox.pages import page
+from sandbox.world import WORLD
+
 from .box import LINK, Mail
 
 FRAME_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"

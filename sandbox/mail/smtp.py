@@ -17,7 +17,7 @@ class Keeper:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - SMTP's verb
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """The reply to a delivery: 451 while refusals are ordered, then 250."""
         if self._mailbox.refusals > 0:
             self._mailbox.refusals -= 1

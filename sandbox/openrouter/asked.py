@@ -98,10 +98,14 @@ def read(body: object) -> Asked:
         messages=messages,
         stream=body.get("stream") is True,
         cap=_cap(body),
-        tools=body.get("tools") if isinstance(body.get("tools"), list) else [],
+        tools=_list(body.get("tools")),
     )
     _summarise(asked)
     return asked
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _check(number: int, message: object) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from ..catalogue import Model
-from ..jsontext import compact, parse
-from ..pace import rest
-from ..world import WORLD, Dispatch, World
+from sandbox.catalogue import Model
+from sandbox.jsontext import compact, parse
+from sandbox.pace import rest
+from sandbox.world import WORLD, Dispatch, World
+
 from . import keys, models, refusals
 from .asked import Asked, read
 from .finish import cancelled, completed, failed, interrupted
@@ -54,8 +55,10 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         return garbage(request, scenario.raw, asked.stream, dispatch.generation_id)
     if scenario and scenario.body_error:
         failed(world, dispatch, bill)
-        error = refusal(502, "Provider returned error", "provider_unavailable", provider_name="SandboxCloud")
-        return web.json_response(error.body, headers={"X-Generation-Id": dispatch.generation_id})
+        body = refusal(
+            502, "Provider returned error", "provider_unavailable", provider_name="SandboxCloud"
+        ).body
+        return web.json_response(body, headers={"X-Generation-Id": dispatch.generation_id})
     if asked.stream:
         return await stream(request, world, dispatch, script, bill, scenario)
     return await _whole(request, world, dispatch, script, bill, scenario)
@@ -77,7 +80,7 @@ def _gone(request: web.Request) -> bool:
 
 def _choose(request: web.Request, world: World, asked: Asked) -> tuple[Model, Scenario | None]:
     """The first of the asked models that would answer. Raises the last refusal when none does."""
-    last: Refused | None = None
+    last = refusals.invalid("model: required")
     named = request.headers.get(SCENARIO_HEADER)
     if named is not None and named not in SCENARIOS:
         raise refusals.invalid(f"{SCENARIO_HEADER}: no scenario is called {named}")
@@ -87,10 +90,10 @@ def _choose(request: web.Request, world: World, asked: Asked) -> tuple[Model, Sc
             raise refusals.unknown_model(name)
         ordered = named or world.planned_fault(name) or model.scenario
         scenario = SCENARIOS[ordered] if ordered else None
-        last = _refusal(asked, model, scenario)
-        if last is None:
+        refused = _refusal(asked, model, scenario)
+        if refused is None:
             return model, scenario
-    assert last is not None
+        last = refused
     raise last
 
 
@@ -106,9 +109,9 @@ def _refusal(asked: Asked, model: Model, scenario: Scenario | None) -> Refused |
         if tokens + (asked.cap or 0) > model.context_length:
             return refusal(
                 400,
-                f"This endpoint's maximum context length is {model.context_length} tokens. However, you requested "
-                f"about {tokens + (asked.cap or 0)} tokens ({tokens} of text input, {asked.cap or 0} in the output). "
-                "Please reduce the length of either one.",
+                f"This endpoint's maximum context length is {model.context_length} tokens. However, you "
+                f"requested about {tokens + (asked.cap or 0)} tokens ({tokens} of text input, {asked.cap or 0} "
+                "in the output). Please reduce the length of either one.",
                 "context_length_exceeded",
             )
     if scenario and scenario.http:
@@ -162,7 +165,7 @@ async def _whole(
     bill: Bill,
     scenario: Scenario | None,
 ) -> web.StreamResponse:
-    """The answer as one JSON body. A reader that leaves changes nothing: it is generated and billed to the end."""
+    """The answer as one JSON body. A reader that leaves changes nothing: all of it is billed."""
     breaks = scenario.breaks if scenario else None
     pieces = script.pieces
     if breaks and scenario and breaks not in ("stall", "malformed"):

@@ -1,6 +1,9 @@
 """Text that is hard to carry: characters, bytes and markup that break careless readers."""
+# ruff: noqa: E501 - texts as they stand
 
 from __future__ import annotations
+
+HELLO = "Hello from the sandbox: twenty tokens or so, always the same, to measure by."
 
 ACCENTS = (
     "Żółć, größte Æsop — ₹1,250 € naïve 漢字かな交じり文 हिन्दी العربية 😀👩‍👩‍👧 ñandú façade Ελληνικά Привет 🏳️‍🌈 "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ..world import Dispatch, World
+from sandbox.world import Dispatch, World
+
 from .script import Bill
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from ..catalogue import STOPS
-from ..jsontext import compact
-from ..tokens import PER_REPLY
-from ..world import WORLD, Dispatch
+from sandbox.catalogue import STOPS
+from sandbox.jsontext import compact
+from sandbox.tokens import PER_REPLY
+from sandbox.world import WORLD, Dispatch
+
 from . import keys
 from .refusals import Refused, invalid, refusal
 
@@ -18,7 +19,7 @@ HIDDEN_LOOKUPS = 2
 
 
 async def generation(request: web.Request) -> web.Response:
-    """The record of one generation; 404 while it runs, when it is unknown, and twice after an interruption."""
+    """The record of one generation; 404 while it runs, when unknown, and twice after an interruption."""
     world = request.app[WORLD]
     try:
         keys.check(request, world)
@@ -44,7 +45,7 @@ def _missing(wanted: str) -> Refused:
 
 
 def record(dispatch: Dispatch) -> dict[str, object]:
-    """The billed figures (`native_tokens_*`, `total_cost` in USD), and normalised counts that differ from them."""
+    """The billed figures (`native_tokens_*`, `total_cost` in USD), and normalised counts unlike them."""
     ended = dispatch.ended or dispatch.created
     cost = float(dispatch.cost)
     return {

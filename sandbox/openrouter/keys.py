@@ -7,8 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from ..jsontext import compact
-from ..world import WORLD, World
+from sandbox.jsontext import compact
+from sandbox.world import WORLD, World
+
 from .refusals import Refused, insufficient_credits, refusal
 
 PREFIX = "sk-or-"

@@ -6,9 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ..catalogue import HEALTHY, ODD, Model
-from ..jsontext import compact
-from ..tokens import prompt_tokens
+from sandbox.catalogue import HEALTHY, ODD, Model
+from sandbox.jsontext import compact
+from sandbox.tokens import prompt_tokens
+
 from .asked import Asked
 from .refusals import refusal, unknown_model
 from .scenarios import scenario_models

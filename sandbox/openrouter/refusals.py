@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..jsontext import compact
+from sandbox.jsontext import compact
 
 AFFORDABLE = 64
 """Output tokens that the account of `http-402-preflight` can still afford."""
@@ -78,23 +78,25 @@ def invalid(message: str) -> Refused:
 
 def unknown_model(model: str) -> Refused:
     """400 for a model that the catalogue does not have."""
-    error = refusal(400, f"{model} is not a valid model ID", "invalid_request")
-    assert isinstance(error.body, Mapping)
-    error.body["error"]["availability"] = {
+    missing = {
         "code": "model_not_found",
         "retryable": False,
         "retry_after": None,
         "requested_models": [model],
     }
-    return error
+    message = f"{model} is not a valid model ID"
+    metadata = {"error_type": "invalid_request"}
+    return Refused(
+        400, {"error": {"code": 400, "message": message, "metadata": metadata, "availability": missing}}
+    )
 
 
 def preflight(asked: int, affordable: int) -> Refused:
     """402 because the output asked for costs more than is left."""
     return refusal(
         402,
-        f"This request requires more credits, or fewer max_tokens. You requested up to {asked} tokens, but can only "
-        f"afford {affordable}. To increase, add more credits to the account.",
+        f"This request requires more credits, or fewer max_tokens. You requested up to {asked} tokens, but "
+        f"can only afford {affordable}. To increase, add more credits to the account.",
         "payment_required",
         provider_name=None,
     )
@@ -122,8 +124,8 @@ def scripted(name: str, model: str, asked: int) -> Refused | None:
         case "400-context":
             return refusal(
                 400,
-                "This endpoint's maximum context length is 4096 tokens. However, you requested about 9000 tokens. "
-                "Please reduce the length of either one.",
+                "This endpoint's maximum context length is 4096 tokens. However, you requested about 9000 "
+                "tokens. Please reduce the length of either one.",
                 "context_length_exceeded",
             )
         case "400-model":
@@ -139,8 +141,8 @@ def scripted(name: str, model: str, asked: int) -> Refused | None:
         case "403-moderation":
             return refusal(
                 403,
-                f'{model} requires moderation on SandboxCloud. Your input was flagged for "harassment". No credits '
-                "were charged.",
+                f'{model} requires moderation on SandboxCloud. Your input was flagged for "harassment". '
+                "No credits were charged.",
                 "permission_denied",
                 reasons=["harassment"],
                 flagged_input="the first hundred characters of what was sent",
@@ -186,7 +188,7 @@ def scripted(name: str, model: str, asked: int) -> Refused | None:
                 upstream,
                 "provider_unavailable",
                 provider_name="SandboxCloud",
-                raw=f'{{"error":"account acct_77 out of quota","key":"{LIVE_SECRET_LOOKALIKE}","host":"10.0.0.7"}}',
+                raw=f'{{"error":"acct_77 out of quota","key":"{LIVE_SECRET_LOOKALIKE}","host":"10.0.0.7"}}',
             )
         case "502-html":
             return Refused(502, EDGE_PAGE)
@@ -214,7 +216,10 @@ def scripted(name: str, model: str, asked: int) -> Refused | None:
 
 
 def _platform_limit(reset: Mapping[str, str]) -> Refused:
-    error = refusal(429, "Rate limit exceeded: free-models-per-min.", "rate_limit_exceeded", headers=reset)
-    assert isinstance(error.body, Mapping)
-    error.body["error"]["metadata"] |= {"headers": dict(reset), "limit_source": "openrouter_free_tier_minute"}
-    return error
+    metadata = {
+        "error_type": "rate_limit_exceeded",
+        "headers": dict(reset),
+        "limit_source": "openrouter_free_tier_minute",
+    }
+    message = "Rate limit exceeded: free-models-per-min."
+    return Refused(429, {"error": {"code": 429, "message": message, "metadata": metadata}}, reset)

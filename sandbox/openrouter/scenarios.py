@@ -1,11 +1,12 @@
 """Every fault and oddity that a model slug `sandbox/<name>` calls up, as data; `writer` and `chat` act on it."""
+# ruff: noqa: E501 - one row each
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from ..catalogue import Model
+from sandbox.catalogue import Model
 
 PROMPT_PRICE = "0.0000005"
 COMPLETION_PRICE = "0.0000015"
@@ -149,7 +150,7 @@ SCENARIOS: dict[str, Scenario] = {
         S("empty-deltas", "many chunks with empty content among the others", script="blank-deltas"),
         S("tool-call", "calls one tool, its arguments over several chunks; answers its result", script="tool"),
         S("parallel-tool-calls", "calls two tools at once, interleaved", script="parallel-tools"),
-        S("length", "stops after 40 tokens for length", finish="length", native_finish="max_tokens"),
+        S("length", "stops after 40 tokens for length, wherever the cap is", finish="length", native_finish="max_tokens"),
         S("zero-tokens", "no token, no finish reason: not billed", script="nothing", drop_finish=True,
           free_when_empty=True),
         S("zero-tokens-stop", "no token, finish reason stop: the prompt is billed", script="nothing"),

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from .. import answers
-from ..catalogue import Model
-from ..jsontext import compact, pretty
-from ..tokens import count, pieces, prompt_tokens
+from sandbox import answers
+from sandbox.catalogue import Model
+from sandbox.jsontext import compact, pretty
+from sandbox.tokens import count, pieces, prompt_tokens
+
 from . import difficult
 from .asked import Asked
 from .scenarios import Scenario
@@ -167,8 +168,13 @@ def _reasoning(asked: Asked, model: Model, scenario: Scenario | None) -> Iterato
         return
     thought = answers.thought(asked.question)
     if scenario and scenario.script == "encrypted":
-        sealed = {"type": "reasoning.encrypted", "data": "c2FuZGJveA==" * 40, "id": "rs_1", "format": "sandbox-v1",
-                  "index": 0}  # fmt: skip
+        sealed = {
+            "type": "reasoning.encrypted",
+            "data": "c2FuZGJveA==" * 40,
+            "id": "rs_1",
+            "format": "sandbox-v1",
+            "index": 0,
+        }
         yield Piece({"content": "", "reasoning": None, "reasoning_details": [sealed]}, count(thought), True)
         return
     for piece, tokens in pieces(thought):
@@ -193,9 +199,7 @@ def _body(kind: str, asked: Asked, model: Model, headers: dict[str, str]) -> Ite
         case "nothing":
             return ()
         case "hello":
-            return _text(
-                "Hello from the sandbox: twenty tokens or so, always the same, for measuring how long things take."
-            )
+            return _text(difficult.HELLO)
         case "accents":
             return _text(difficult.ACCENTS)
         case "emoji":
@@ -314,7 +318,7 @@ def _calls(asked: Asked, number: int) -> list[Piece] | None:
                 for cut in cuts
             ]
         )
-    rest = []
+    rest: list[Piece] = []
     for step in range(max(len(one) for one in parts)):
         rest.extend(one[step] for one in parts if step < len(one))
     return heads + rest

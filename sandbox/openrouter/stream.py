@@ -6,9 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ..jsontext import compact
-from ..pace import Metronome, rest
-from ..world import Dispatch, World
+from sandbox.jsontext import compact
+from sandbox.pace import Metronome, rest
+from sandbox.world import Dispatch, World
+
 from . import finish
 from .scenarios import Scenario
 from .script import Bill, Piece, Script

@@ -9,7 +9,8 @@ import time
 
 from aiohttp import web
 
-from ..world import Dispatch
+from sandbox.world import Dispatch
+
 from .scenarios import Scenario
 
 PACKET_GAP = 0.02
@@ -29,7 +30,7 @@ def end_connection(request: web.Request, *, reset: bool = False) -> None:
 
 
 class Writer:
-    """The event stream of one answer. Writing to a reader that left is noted in the dispatch and does nothing."""
+    """The event stream of one answer. A reader that left is noted in the dispatch; writing then does nothing."""
 
     def __init__(self, request: web.Request, dispatch: Dispatch, scenario: Scenario | None) -> None:
         self._request = request
