@@ -10,7 +10,10 @@ SINK = re.compile(
 )
 
 # path -> why what goes in there is safe. A new sink needs a line here, and so a second look.
-KNOWN: dict[str, str] = {}
+KNOWN: dict[str, str] = {
+    "chat/pages.py": "the answer as HTML, which the sanitiser has just made from Markdown",
+    "templates/account/email/base_message.txt": "a plain-text mail: nothing in it is read as HTML",
+}
 
 
 def test_every_sink_is_listed_and_every_listed_one_exists() -> None:
