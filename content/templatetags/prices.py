@@ -1,0 +1,54 @@
+"""Filters that say numbers as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def rupees(paise: int) -> str:
+    """₹1,23,456 for 12345600 paise: Indian grouping, paise only when there are any."""
+    whole, part = divmod(int(paise), 100)
+    digits = str(whole)
+    head, tail = digits[:-3], digits[-3:]
+    groups = [tail]
+    while head:
+        groups.insert(0, head[-2:])
+        head = head[:-2]
+    return f"₹{','.join(groups)}" + (f".{part:02d}" if part else "")
+
+
+@register.filter
+def monthly_of_year(paise: int) -> int:
+    """Paise a month of a price per year, rounded up to the rupee so that it never says too little."""
+    return -(-int(paise) // 1200) * 100
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """1,234,567."""
+    return f"{int(number):,}"
+
+
+@register.filter
+def short_count(number: int | None) -> str:
+    """128k, 1M: sizes of contexts, where the exact figure says nothing."""
+    if not number:
+        return ""
+    if number >= 1_000_000:
+        return f"{number / 1_000_000:.1f}".removesuffix(".0") + "M"
+    return f"{number // 1000}k" if number >= 1000 else str(number)
+
+
+@register.filter
+def token_limit(plan: Any) -> int | None:
+    """The plan-wide number of tokens a period; None when unlimited or not said."""
+    for limit in plan.limits or ():
+        if limit.get("scope") == "*" and limit.get("unit") == "tokens":
+            value = limit.get("limit")
+            return None if value is None else int(value)
+    return None

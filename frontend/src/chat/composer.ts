@@ -1,0 +1,137 @@
+/** The message box: grows with its text, keeps a draft per conversation, Enter sends. */
+import { byId } from "./dom.ts";
+import { count } from "./format.ts";
+
+const LONGEST = 100_000;
+const COUNT_FROM = 80_000;
+const PREFIX = "draft:";
+
+export class Composer {
+  readonly #form = byId<HTMLFormElement>("composer");
+  readonly #text = byId<HTMLTextAreaElement>("prompt");
+  readonly #send = byId<HTMLButtonElement>("send");
+  readonly #stop = byId<HTMLButtonElement>("stop");
+  readonly #count = byId("count");
+  #draft: string;
+  #busy = false;
+  #ready = false;
+  #saving = 0;
+
+  constructor(conversationId: string, send: (text: string) => void, stop: () => void) {
+    this.#draft = PREFIX + (conversationId || "new");
+    this.#text.value = this.#text.value || read(this.#draft);
+    this.#text.addEventListener("input", () => {
+      this.#changed();
+      window.clearTimeout(this.#saving);
+      this.#saving = window.setTimeout(() => this.#save(), 300);
+    });
+    window.addEventListener("pagehide", () => this.#save());
+    this.#text.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      event.preventDefault();
+      this.#form.requestSubmit();
+    });
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = this.#text.value;
+      if (!this.#canSend()) return;
+      send(text);
+    });
+    this.#stop.addEventListener("click", stop);
+    this.#changed();
+  }
+
+  get text(): string {
+    return this.#text.value;
+  }
+
+  /** The text was taken: the box is empty, the draft stays until the server has the message. */
+  clear(): void {
+    this.#text.value = "";
+    this.#changed();
+  }
+
+  /** Gives text back, unless something else was written meanwhile. */
+  restore(text: string): void {
+    if (this.#text.value.trim() === "") this.#text.value = text;
+    else if (this.#text.value !== text) this.#text.value = `${text}\n\n${this.#text.value}`;
+    this.#changed();
+    this.#save();
+    this.focus();
+  }
+
+  put(text: string): void {
+    this.#text.value = text;
+    this.#changed();
+    this.focus();
+  }
+
+  /** The server has the message: the draft under the old address is done with. */
+  committed(conversationId: string): void {
+    write(this.#draft, this.#text.value);
+    const next = PREFIX + conversationId;
+    if (next === this.#draft) return;
+    write(this.#draft, "");
+    this.#draft = next;
+    this.#save();
+  }
+
+  focus(): void {
+    this.#text.focus();
+  }
+
+  set busy(busy: boolean) {
+    this.#busy = busy;
+    this.#stop.hidden = !busy;
+    this.#send.hidden = busy;
+    this.#changed();
+  }
+
+  set stoppable(can: boolean) {
+    this.#stop.disabled = !can;
+  }
+
+  /** A model is chosen, so a message can go. */
+  set ready(ready: boolean) {
+    this.#ready = ready;
+    this.#changed();
+  }
+
+  #canSend(): boolean {
+    const length = this.#text.value.trim().length;
+    return this.#ready && !this.#busy && length > 0 && this.#text.value.length <= LONGEST;
+  }
+
+  #changed(): void {
+    const length = this.#text.value.length;
+    this.#send.disabled = !this.#canSend();
+    this.#count.hidden = length < COUNT_FROM;
+    if (length >= COUNT_FROM) this.#count.textContent = `${count(length)} of ${count(LONGEST)}`;
+    if (CSS.supports("field-sizing", "content")) return;
+    this.#text.style.height = "auto";
+    this.#text.style.height = `${this.#text.scrollHeight}px`;
+  }
+
+  #save(): void {
+    // While a message is on its way the draft is that message, not the empty box.
+    if (this.#busy && this.#text.value === "") return;
+    write(this.#draft, this.#text.value);
+  }
+}
+
+function read(key: string): string {
+  try {
+    return localStorage.getItem(key) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function write(key: string, text: string): void {
+  try {
+    if (text.trim() === "") localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+  } catch {
+    // Storage is off or full: the text is still in the box.
+  }
+}

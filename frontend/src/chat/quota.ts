@@ -1,0 +1,42 @@
+/** What is left of the quota: beside the list, and small under the composer. */
+import { call, type Limit } from "./api.ts";
+import { byId } from "./dom.ts";
+import { count, when } from "./format.ts";
+
+const LOW = 0.15;
+
+export class QuotaView {
+  async load(): Promise<void> {
+    try {
+      const answer = await call<{ limits?: Limit[] }>("GET", "/api/user/quota");
+      this.show(answer.limits ?? []);
+    } catch {
+      // A meter that can't be read is left as it was: sending decides, not this.
+    }
+  }
+
+  show(limits: Limit[]): void {
+    const plan = limits.find((limit) => limit.scope === "*" && limit.unit === "tokens");
+    if (!plan) return;
+    byId("quota").hidden = false;
+    const meter = byId<HTMLProgressElement>("quota-meter");
+    const left = byId("quota-left");
+    const small = byId("composer-left");
+    if (plan.limit === null) {
+      left.textContent = "Unlimited";
+      meter.hidden = true;
+      small.textContent = "";
+      byId("quota-reset").textContent = "";
+      return;
+    }
+    const remaining = Math.max(0, plan.remaining ?? plan.limit - plan.used - plan.held);
+    meter.hidden = false;
+    meter.max = Math.max(1, plan.limit);
+    meter.value = remaining;
+    meter.dataset["level"] = remaining === 0 ? "out" : remaining / Math.max(1, plan.limit) < LOW ? "low" : "fine";
+    left.textContent = count(remaining);
+    small.textContent = `${count(remaining)} tokens left`;
+    byId("quota-reset").textContent =
+      `of ${count(plan.limit)}` + (plan.reset_at ? `, anew on ${when(plan.reset_at)}` : "");
+  }
+}
