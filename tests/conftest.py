@@ -149,18 +149,28 @@ def live_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Itera
 
 @pytest.fixture
 def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
-    """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`."""
-    sites: list[Site] = []
+    """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`.
 
-    def start(*, processes: int = 1, worker: bool = True, settings: Mapping[str, str] | None = None) -> Site:
-        together = sandbox.settings() | dict(settings or {})
+    With `pace="human"` the site gets a sandbox of its own whose models write at that pace.
+    """
+    started: list[Site | Sandbox] = []
+
+    def start(
+        *, processes: int = 1, worker: bool = True, settings: Mapping[str, str] | None = None, pace: str = ""
+    ) -> Site:
+        upstream = sandbox
+        if pace:
+            upstream = Sandbox(server_logs, pace=pace)
+            upstream.start()
+            started.append(upstream)
+        together = upstream.settings() | dict(settings or {})
         site = Site(database.migrated(), server_logs, settings=together, processes=processes, worker=worker)
-        sites.append(site)
-        return _started(site, sandbox)
+        started.append(site)
+        return _started(site, upstream)
 
     yield start
-    for site in sites:
-        site.stop()
+    for server in reversed(started):
+        server.stop()
 
 
 # Browser -----------------------------------------------------------------------------------------

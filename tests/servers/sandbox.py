@@ -28,7 +28,11 @@ def answers(url: str) -> bool:
 class Sandbox:
     """`python -m sandbox` on two free ports."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, smtp_port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, pace: str = "fast", port: int | None = None, smtp_port: int | None = None
+    ) -> None:
+        """``pace`` is how quickly its models write: human, fast or none (as fast as it goes out)."""
+        self.pace = pace
         self.port = port or free_port()
         self.smtp_port = smtp_port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
