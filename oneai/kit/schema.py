@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 API_ROLES = ("anon", "authenticated")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from oneai import env
+from oneai.settings.allauth import google_provider
 from oneai.settings.base import *  # noqa: F403
 from oneai.settings.base import DATA_DIR, PORT
-from oneai.settings.allauth import google_provider
 
 SECRET_KEY = env.text("SECRET_KEY") or env.generated_secret(DATA_DIR / "secret-key")
 ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
@@ -18,7 +18,7 @@ if not env.present("OPENROUTER_API_KEY"):
     OPENROUTER_BASE_URL = env.url("OPENROUTER_BASE_URL", f"{_SANDBOX}/openrouter/api/v1")
     IMITATED["upstream"] = OPENROUTER_BASE_URL
 if not env.present("GOOGLE_CLIENT_ID"):
-    GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET = "sandbox-client", "sandbox-secret"  # noqa: S105 (the sandbox's own)
+    GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET = "sandbox-client", "sandbox-secret"
     GOOGLE_BASE_URL = env.url("GOOGLE_BASE_URL", f"{_SANDBOX}/google")
     IMITATED["google"] = GOOGLE_BASE_URL
 else:

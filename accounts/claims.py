@@ -1,0 +1,138 @@
+"""Who may still act, read again at the moment of the act: set-based, for many at once.
+
+Admission calls this inside its own transaction, so a key revoked or an account disabled is
+refused on the next call in every process, whatever a cache or an open socket believes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Final
+from uuid import UUID
+
+from accounts.models import ApiKey, User
+from accounts.principal import Principal
+from oneai.kit import rows
+from oneai.kit.errors import Refusal
+
+_KEY_COLUMNS: Final = (
+    "id",
+    "user_id",
+    "digest",
+    "scopes",
+    "allowed_models",
+    "limit_tokens",
+    "limit_nano_usd",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "expires_at",
+    "revoked_at",
+    "last_used_at",
+)
+_USER_COLUMNS: Final = ("id", "email", "name", "role", "is_active", "preferences", "created_at")
+LAST_USED_STEP: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who somebody says they are: a key by its digest, or a principal that was authenticated before."""
+
+    digest: str = ""
+    principal: Principal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A claim that holds now: the principal, and the rows of the user and the key behind it."""
+
+    principal: Principal
+    user: dict[str, Any]
+    key: dict[str, Any] | None
+
+    def check_model(self, slug: str) -> None:
+        """Refusal ``model_not_allowed`` when the key is limited to other models."""
+        allowed = self.key["allowed_models"] if self.key else None
+        if allowed and not any(fnmatchcase(slug, pattern) for pattern in allowed):
+            raise Refusal("model_not_allowed", "The key does not allow this model.", param="model")
+
+
+def _key_refusal(key: dict[str, Any] | None, at: datetime) -> Refusal | None:
+    if key is None or (key["expires_at"] is not None and key["expires_at"] <= at):
+        return Refusal("invalid_api_key")
+    if key["revoked_at"] is not None and key["revoked_at"] <= at:
+        return Refusal("invalid_api_key")
+    return None
+
+
+def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
+    """For each claim its standing, or the refusal it meets. Two statements for any number."""
+    asked = list(claims)
+    keys = {
+        key["digest"]: key
+        for key in rows.select(
+            ApiKey, _KEY_COLUMNS, by="digest", values=[c.digest for c in asked if c.digest]
+        )
+    }
+    by_id = {
+        key["id"]: key
+        for key in rows.select(
+            ApiKey,
+            _KEY_COLUMNS,
+            by="id",
+            values=[c.principal.api_key_id for c in asked if c.principal and c.principal.api_key_id],
+        )
+    }
+    ids = [key["user_id"] for key in keys.values()] + [c.principal.user_id for c in asked if c.principal]
+    users = {user["id"]: user for user in rows.select(User, _USER_COLUMNS, by="id", values=ids)}
+    return [_standing(claim, keys, by_id, users, at) for claim in asked]
+
+
+def _standing(
+    claim: Claim,
+    keys: dict[str, dict[str, Any]],
+    by_id: dict[UUID, dict[str, Any]],
+    users: dict[UUID, dict[str, Any]],
+    at: datetime,
+) -> Standing | Refusal:
+    principal = claim.principal
+    key = None
+    if principal is None:
+        key = keys.get(claim.digest)
+        refusal = _key_refusal(key, at)
+    elif principal.api_key_id is not None:
+        key = by_id.get(principal.api_key_id)
+        refusal = _key_refusal(key, at)
+    else:
+        refusal = None
+    if refusal is not None:
+        return refusal
+    user_id = key["user_id"] if key is not None else principal.user_id if principal else None
+    user = users.get(user_id) if user_id else None
+    if user is None or not user["is_active"]:
+        return Refusal("account_disabled")
+    if principal is None and key is not None:
+        principal = Principal(
+            user_id=user["id"],
+            email=user["email"],
+            role=user["role"],
+            method="api_key",
+            scopes=frozenset(key["scopes"]),
+            api_key_id=key["id"],
+            expires_at=key["expires_at"],
+            name=user["name"],
+        )
+    assert principal is not None
+    return Standing(principal, user, key)
+
+
+def touch_keys(keys: Iterable[dict[str, Any] | None], at: datetime) -> None:
+    """Note that keys were used, at most once a minute each."""
+    stale = {
+        key["id"]: {"id": key["id"], "last_used_at": at}
+        for key in keys
+        if key is not None and (key["last_used_at"] is None or at - key["last_used_at"] > LAST_USED_STEP)
+    }
+    rows.update(ApiKey, sorted(stale.values(), key=lambda row: row["id"]))

@@ -1,0 +1,144 @@
+"""What the doors of the engine share: who asks, which model, which headers, and when the caller leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+from uuid import UUID
+
+from accounts.apikeys import digest_of
+from accounts.authentication import authenticate
+from accounts.claims import Claim
+from accounts.models import User
+from accounts.principal import Principal
+from chat import catalog
+from chat.catalog import CatalogModel
+from oneai.kit import csrf, database
+from oneai.kit.errors import Refusal
+from oneai.kit.hot import Headers, Request
+from quotas.ledger import Admitted
+
+Result = TypeVar("Result")
+
+KEY_PREFIX = "Bearer oneai_"
+LONGEST_IDEMPOTENCY_KEY = 200
+
+
+async def identify(request: Request, *, unsafe: bool) -> Principal:
+    """The principal of a request. Refusal 401 when there is none; ``unsafe`` needs a CSRF token from a session."""
+    principal = await database.run(authenticate, request.headers, request.cookies)
+    if principal is None:
+        raise Refusal("not_authenticated")
+    if unsafe and principal.method == "session":
+        csrf.check(request.scope)
+    return principal
+
+
+async def claim(request: Request) -> Claim:
+    """The claim of a request that starts a turn: a key goes as it is, admission reads its row anyway."""
+    header = request.headers.get("authorization", "")
+    if header.startswith(KEY_PREFIX):
+        digest = digest_of(header.removeprefix("Bearer ").strip())
+        if digest is None:
+            raise Refusal("invalid_api_key")
+        return Claim(digest=digest)
+    return Claim(principal=await identify(request, unsafe=True))
+
+
+async def known_first(request: Request, work: Awaitable[Result], scope: str) -> Result:
+    """The result of ``work``; when it refuses the request, who asks is checked before that is told."""
+    try:
+        return await work
+    except Refusal:
+        (await identify(request, unsafe=True)).require(scope)
+        raise
+
+
+def _preferred(user_id: UUID) -> str:
+    preferences = User.objects.values_list("preferences", flat=True).get(id=user_id)
+    slug = preferences.get("default_model") if isinstance(preferences, dict) else None
+    return slug if isinstance(slug, str) else ""
+
+
+async def model(request: Request, slug: str | None) -> CatalogModel:
+    """The model to ask: the one named, else the user's, else the site's default.
+
+    Refusals ``model_not_found``, ``model_not_usable``.
+    """
+    if slug is None:
+        principal = await identify(request, unsafe=True)
+        preferred = catalog.find(await database.run(_preferred, principal.user_id))
+        found = preferred if preferred is not None and preferred.usable else catalog.default_model()
+        if found is None:
+            raise Refusal("model_not_usable", "No model is available at the moment.")
+    else:
+        found = catalog.usable(slug)
+    if found.price is None:
+        raise Refusal("model_not_usable", param="model")
+    return found
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The ``Idempotency-Key`` header, None when it was not sent."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_IDEMPOTENCY_KEY or not key.isprintable():
+        raise Refusal("invalid_value", "Idempotency-Key must have 1 to 200 printable characters.")
+    return key
+
+
+def body_digest(request: Request) -> str:
+    """What tells one body from another under the same idempotency key."""
+    return hashlib.sha256(request.path.encode() + b"\n" + request.body).hexdigest()
+
+
+def turn_id(request: Request) -> UUID:
+    """The turn's id in the path. Refusal ``not_found`` when it is not an id."""
+    try:
+        return UUID(request.params["turn_id"])
+    except ValueError as error:
+        raise Refusal("not_found") from error
+
+
+def rate_headers(admitted: Admitted | None) -> Headers:
+    """The rate-limit headers of an admitted turn."""
+    if admitted is None:
+        return []
+    return [(name.lower().encode(), value.encode()) for name, value in admitted.headers().items()]
+
+
+async def until_gone(request: Request) -> None:
+    """Returns when the client has left."""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, None]) -> bool:
+    """Run ``work`` until it ends or the client leaves; whether it ended."""
+    task = asyncio.current_task()
+    assert task is not None
+    left = False
+
+    def gone(_: asyncio.Task[None]) -> None:
+        nonlocal left
+        if not watcher.cancelled():
+            left = True
+            task.cancel()
+
+    watcher = asyncio.create_task(until_gone(request))
+    watcher.add_done_callback(gone)
+    try:
+        await work
+        return True
+    except asyncio.CancelledError:
+        if left and task.uncancel() == 0:
+            return False
+        raise
+    finally:
+        watcher.remove_done_callback(gone)
+        watcher.cancel()

@@ -1,0 +1,328 @@
+"""The engine of one process: its batcher, its producers, its clock, and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection
+
+from chat import catalog, mirror, sweeper, turns
+from chat.events import CONVERSATION_UPDATED, Event
+from chat.openrouter.client import Call, Endpoint, Site
+from chat.replay import Answer, TurnStream
+from chat.runner import Producer
+from chat.turn_finish import Stop
+from chat.turn_start import Attached, Start, Started
+from chat.upstreams import Upstream, upstreams
+from oneai.kit.batcher import Batcher
+from oneai.kit.derived import derived_key
+from oneai.kit.errors import Refusal
+from oneai.kit.http import Streams
+from quotas.ledger import Price
+
+log = structlog.get_logger("engine")
+
+TICK_SECONDS: Final = 0.9  # text is saved at most this long after it came
+BEAT_SECONDS: Final = 3.0
+SWEEP_SECONDS: Final = 1.0
+REFRESH_SECONDS: Final = 5.0
+COMMENT_SECONDS: Final = 15.0
+KEEP_SECONDS: Final = 30.0
+KEEP_IDEMPOTENT_SECONDS: Final = 600.0
+DRAIN_SECONDS: Final = 20.0
+MOST_RUNNING: Final = 5000
+
+
+class Engine:
+    """Everything that lives as long as the process and its event loop."""
+
+    def __init__(self) -> None:
+        threads = 2 if connection.vendor == "postgresql" else 1
+        self.batcher = Batcher(turns.apply, threads=threads, name="turns")
+        self.streams = Streams()
+        self.worker = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.site = Site(url=settings.SITE_URL, name=settings.SITE_NAME)
+        self.accepting = True
+        self.producers: dict[UUID, Producer] = {}
+        self.turns: dict[UUID, TurnStream] = {}
+        self._upstreams: dict[str, Upstream] = upstreams()
+        self._turn_of: dict[UUID, set[UUID]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="background")
+        self._loop = asyncio.get_running_loop()
+        self._key = derived_key("upstream-user")
+        self._next_key = 0
+
+    # Life -----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the catalogue and start the clocks."""
+        try:
+            await self._run_background(catalog.refresh)
+        except Exception:
+            log.exception("catalogue_unread")
+        self.spawn(self._tick())
+        self.spawn(self._every(REFRESH_SECONDS, catalog.refresh))
+        self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
+        if not catalog.snapshot().models:
+            self.spawn(self._first_sync())
+        self._catch_term()
+        log.info("engine_started", worker=self.worker)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task with a strong reference until it is done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _catch_term(self) -> None:
+        """On TERM or INT the server waits for open streams, so the engine must hear of it at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.getsignal(number)
+            if not callable(before):
+                continue
+
+            def told(received: int, frame: Any, before: Any = before) -> None:
+                self._loop.call_soon_threadsafe(self.begin_shutdown)
+                before(received, frame)
+
+            try:
+                signal.signal(number, told)
+            except ValueError:  # not the main thread: the lifespan's end will tell
+                return
+
+    def begin_shutdown(self) -> None:
+        """No new turns; running ones have 20 seconds, then they are marked."""
+        if self.accepting:
+            self.accepting = False
+            log.info("draining", running=len(self.producers))
+            self._loop.call_later(DRAIN_SECONDS, self._interrupt_all)
+
+    def _interrupt_all(self) -> None:
+        for producer in list(self.producers.values()):
+            producer.stop("shutdown")
+
+    async def shut_down(self) -> None:
+        """End what runs, write everything down, close."""
+        self.begin_shutdown()
+        waited = 0.0
+        while self.producers and waited < DRAIN_SECONDS:
+            await asyncio.sleep(0.1)
+            waited += 0.1
+        self._interrupt_all()
+        if running := [producer.task for producer in self.producers.values() if producer.task]:
+            await asyncio.wait(running, timeout=8)
+        for task in list(self._tasks):
+            task.cancel()
+        await self.batcher.close()
+        await self.streams.close()
+        self._background.submit(connection.close)
+        self._background.shutdown(wait=True)
+        log.info("engine_stopped", left=len(self.producers))
+
+    async def _run_background(self, work: Any) -> Any:
+        return await self._loop.run_in_executor(self._background, work)
+
+    async def _every(self, seconds: float, work: Any) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self._run_background(work)
+            except Exception as error:
+                log.error("background_failed", work=work.__name__, error=type(error).__name__, text=str(error)[:200])
+                await self._run_background(connection.close)
+
+    async def _first_sync(self) -> None:
+        for wait in (0, 2, 5, 10, 30, 60):
+            await asyncio.sleep(wait)
+            try:
+                await self._run_background(catalog.sync_all)
+                await self._run_background(catalog.refresh)
+                return
+            except Exception as error:
+                log.warning("catalogue_not_synced", error=type(error).__name__)
+
+    async def _tick(self) -> None:
+        """Once a second: save, beat, time out, and sign of life to readers."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            at = self._loop.time()
+            for producer in list(self.producers.values()):
+                if producer.overdue(at):
+                    producer.stop("timeout")
+                else:
+                    producer.save(at, BEAT_SECONDS)
+            for stream in list(self.turns.values()):
+                for waker in stream.wakers:
+                    if at - waker.since > COMMENT_SECONDS:
+                        waker.wake()
+
+    # Turns ----------------------------------------------------------------------------------------
+
+    async def start_turn(self, start: Start) -> tuple[TurnStream, Started | None]:
+        """Admit and commit the turn, then let its producer run. Refusal when it is not admitted.
+
+        With a known idempotency key the turn that it started is returned, and None.
+        """
+        if not self.accepting:
+            raise Refusal("shutting_down", retry_after=3)
+        if len(self.producers) >= MOST_RUNNING:
+            raise Refusal("unavailable", retry_after=2)
+        result: Started | Attached | Refusal = await self.batcher.submit(start)
+        if isinstance(result, Refusal):
+            raise result
+        if isinstance(result, Attached):
+            return await self.find_turn(result.turn_id, result.user_id), None
+        return self._produce(start, result), result
+
+    def _produce(self, start: Start, started: Started) -> TurnStream:
+        answer = Answer(started.generation_id, started.message_id, start.model.slug)
+        stream = TurnStream(
+            turn_id=started.turn_id,
+            user_id=started.user_id,
+            answers=[answer],
+            opening=[],
+            idempotent=start.idempotency_key is not None,
+        )
+        stream.opening.append(
+            mirror.opening(
+                started.turn_id,
+                started.conversation_id,
+                started.user_message_id,
+                stream.answers,
+                started.quote,
+                started.context,
+            )
+        )
+        if started.title is not None:
+            data = {"conversation_id": started.conversation_id, "title": started.title}
+            stream.opening.append(Event(CONVERSATION_UPDATED, "", data))
+        self.turns[stream.turn_id] = stream
+        price = start.model.price
+        assert price is not None
+        producer = Producer(
+            turn=stream,
+            answer=answer,
+            started=started,
+            stored=start.messages is None,
+            endpoint=self.endpoint(start.model.upstream),
+            site=self.site,
+            call=Call(
+                model=start.model.upstream_slug,
+                messages=started.prompt,
+                max_tokens=started.admitted.max_tokens,
+                user=self.user_hash(started.user_id),
+                params=start.params,
+            ),
+            price=Price(
+                id=price.id,
+                prompt_pico=price.prompt_pico,
+                completion_pico=price.completion_pico,
+                request_nano=price.request_nano,
+                cached_pico=price.cached_pico,
+            ),
+            streams=self.streams,
+            batcher=self.batcher,
+        )
+        self.producers[started.generation_id] = producer
+        producer.task = self.spawn(producer.run())
+        producer.task.add_done_callback(lambda _: self._ended(producer))
+        return stream
+
+    def _ended(self, producer: Producer) -> None:
+        self.producers.pop(producer.generation_id, None)
+        keep = KEEP_IDEMPOTENT_SECONDS if producer.turn.idempotent else KEEP_SECONDS
+        self._loop.call_later(keep, self.turns.pop, producer.turn.turn_id, None)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Where to call, with the next of the upstream's keys."""
+        upstream = self._upstreams.get(name)
+        if upstream is None:
+            raise Refusal("model_not_usable", param="model")
+        key = ""
+        if upstream.keys:
+            self._next_key = (self._next_key + 1) % len(upstream.keys)
+            key = upstream.keys[self._next_key]
+        return Endpoint(base_url=upstream.base_url, key=key, openrouter=upstream.kind == "openrouter")
+
+    def user_hash(self, user_id: UUID) -> str:
+        """A stable name for a user that tells the upstream nothing, and lets it block one without all."""
+        return hmac.new(self._key, user_id.bytes, "sha256").hexdigest()[:32]
+
+    async def find_turn(self, turn_id: UUID, user_id: UUID) -> TurnStream:
+        """The turn, from memory or from the database. Refusal ``not_found`` when it is not this user's."""
+        stream = self.turns.get(turn_id)
+        if stream is None:
+            stream = await mirror.load(turn_id)
+            if stream.user_id == user_id and stream.completed is None and turn_id not in self.turns:
+                self.turns[turn_id] = stream
+                self.spawn(self._mirror(stream))
+        if stream.user_id != user_id:
+            raise Refusal("not_found")
+        return stream
+
+    async def _mirror(self, stream: TurnStream) -> None:
+        await asyncio.sleep(0)
+        try:
+            await mirror.watch(stream)
+        finally:
+            self.turns.pop(stream.turn_id, None)
+
+    async def stop_turn(self, user_id: UUID, turn_id: UUID, message_id: UUID | None) -> None:
+        """Ask a turn to stop, wherever it runs. Refusal ``not_found`` when it is not this user's."""
+        noted: bool = await self.batcher.submit(Stop(user_id, turn_id, message_id))
+        if not noted:
+            raise Refusal("not_found")
+        for producer in list(self.producers.values()):
+            if producer.turn.turn_id == turn_id and message_id in (None, producer.answer.message_id):
+                producer.stop("stop")
+
+    def abandon(self, stream: TurnStream) -> None:
+        """The caller of ``/v1`` has gone: stop the upstream and settle."""
+        for answer in stream.answers:
+            if producer := self.producers.get(answer.generation_id):
+                producer.stop("stop")
+
+
+_engine: Engine | None = None
+_starting: asyncio.Lock | None = None
+
+
+async def ensure_started() -> Engine:
+    """The engine of this process; started at the first call when the server has no lifespan."""
+    global _engine, _starting
+    if _engine is None:
+        if _starting is None:
+            _starting = asyncio.Lock()
+        async with _starting:
+            if _engine is None:
+                engine = Engine()
+                await engine.start()
+                _engine = engine
+    return _engine
+
+
+def current() -> Engine:
+    """The engine, in a handler: the application has started it before."""
+    assert _engine is not None
+    return _engine
+
+
+async def shut_down() -> None:
+    """Stop the engine, if it was started."""
+    global _engine
+    if _engine is not None:
+        await _engine.shut_down()
+        _engine = None

@@ -1,0 +1,145 @@
+"""The body of a chat request, checked field by field: one parser for every door of section 5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from oneai.kit.errors import Refusal
+
+LONGEST_MESSAGE: Final = 100_000
+LONGEST_SYSTEM: Final = 32_000
+MOST_TOKENS: Final = 10_000_000
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+FIELDS: Final = frozenset(
+    {
+        "conversation_id",
+        "parent_message_id",
+        "content",
+        "model",
+        "models",
+        "attachments",
+        "preset_id",
+        "system",
+        "temperature",
+        "max_tokens",
+        "reasoning_effort",
+        "web_search",
+        "temporary",
+    }
+)
+# Part of the contract, and not built yet: asking for one says so instead of ignoring it.
+NOT_YET: Final = ("models", "attachments", "preset_id", "web_search")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A checked body. ``model`` is None when the user's preference decides."""
+
+    content: str
+    model: str | None
+    conversation_id: UUID | None
+    parent_message_id: UUID | None
+    system: str | None
+    max_tokens: int | None
+    temporary: bool
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def text(body: dict[str, Any], name: str, longest: int) -> str | None:
+    """A string field, None when it is null or missing. Lone surrogates and NUL are refused."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Refusal("invalid_value", f"{name} must be a string.", param=name)
+    if len(value) > longest:
+        code = "message_too_long" if name == "content" else "invalid_value"
+        raise Refusal(code, f"{name} has more than {longest:,} characters.", param=name)
+    if "\0" in value:
+        raise Refusal("invalid_value", f"{name} holds a NUL character.", param=name)
+    return value
+
+
+def identity(body: dict[str, Any], name: str) -> UUID | None:
+    """A UUID field, None when it is null or missing."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Refusal("invalid_value", f"{name} must be an id.", param=name)
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise Refusal("invalid_value", f"{name} is not an id.", param=name) from error
+
+
+def whole(body: dict[str, Any], name: str, least: int, most: int) -> int | None:
+    """A whole number between ``least`` and ``most``, None when it is null or missing."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise Refusal("invalid_value", f"{name} must be a whole number from {least:,} to {most:,}.", param=name)
+    return value
+
+
+def decimal(body: dict[str, Any], name: str, least: float, most: float) -> float | None:
+    """A number between ``least`` and ``most``, None when it is null or missing."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise Refusal("invalid_value", f"{name} must be a number from {least} to {most}.", param=name)
+    return float(value)
+
+
+def yes_no(body: dict[str, Any], name: str) -> bool:
+    """A boolean field, False when it is null or missing."""
+    value = body.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise Refusal("invalid_value", f"{name} must be true or false.", param=name)
+    return value
+
+
+def choice(body: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str | None:
+    """One of ``allowed``, None when it is null or missing."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if value not in allowed:
+        raise Refusal("invalid_value", f"{name} must be one of {', '.join(allowed)}.", param=name)
+    return str(value)
+
+
+def read(body: dict[str, Any]) -> ChatRequest:
+    """The request in ``body``; a Refusal names the first field at fault."""
+    for name in body:
+        if name not in FIELDS:
+            raise Refusal("unknown_field", f"The field {name[:100]!r} is not known.", param=name[:100])
+    for name in NOT_YET:
+        if body.get(name):
+            raise Refusal("unsupported_parameter", f"{name} is not supported yet.", param=name)
+    content = text(body, "content", LONGEST_MESSAGE)
+    if content is None:
+        raise Refusal("missing_required_parameter", "content is required.", param="content")
+    if not content.strip():
+        raise Refusal("invalid_value", "The message is empty.", param="content")
+    params = {
+        "temperature": decimal(body, "temperature", 0, 2),
+        "reasoning_effort": choice(body, "reasoning_effort", EFFORTS),
+    }
+    return ChatRequest(
+        content=content,
+        model=text(body, "model", 200),
+        conversation_id=identity(body, "conversation_id"),
+        parent_message_id=identity(body, "parent_message_id"),
+        system=text(body, "system", LONGEST_SYSTEM),
+        max_tokens=whole(body, "max_tokens", 1, MOST_TOKENS),
+        temporary=yes_no(body, "temporary"),
+        params={name: value for name, value in params.items() if value is not None},
+    )

@@ -1,0 +1,89 @@
+"""The chat stream over server-sent events: send, resume, stop. The door only watches."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chat import door, engine, events, requests
+from chat.catalog import CatalogModel
+from chat.replay import TurnStream, follow
+from chat.turn_start import Start
+from oneai.kit import sse
+from oneai.kit.errors import Refusal
+from oneai.kit.hot import Headers, Request, send_json
+
+STREAM_HEADERS: Final[Headers] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, private"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+async def send_message(request: Request) -> None:
+    """POST /api/chat/stream: start a turn and follow it."""
+    running = engine.current()
+
+    async def read() -> tuple[requests.ChatRequest, str | None, CatalogModel]:
+        asked = requests.read(request.json())
+        return asked, door.idempotency_key(request), await door.model(request, asked.model)
+
+    asked, key, model = await door.known_first(request, read(), "chat")
+    stream, started = await running.start_turn(
+        Start(
+            claim=await door.claim(request),
+            door="api",
+            worker=running.worker,
+            model=model,
+            content=asked.content,
+            conversation_id=asked.conversation_id,
+            parent_message_id=asked.parent_message_id,
+            system=asked.system,
+            max_tokens=asked.max_tokens,
+            params=asked.params,
+            temporary=asked.temporary,
+            idempotency_key=key,
+            body_digest=door.body_digest(request) if key else "",
+        )
+    )
+    await _watch(request, stream, None, door.rate_headers(started.admitted if started else None))
+
+
+async def resume(request: Request) -> None:
+    """GET /api/chat/stream/{turn_id}: what is missing after ``Last-Event-ID`` (or ``?after=``), then live."""
+    principal = await door.identify(request, unsafe=False)
+    principal.require("chat")
+    stream = await engine.current().find_turn(door.turn_id(request), principal.user_id)
+    place = request.headers.get("last-event-id") or request.query.get("after")
+    after = None
+    if place is not None:
+        after = events.read_vector(place, len(stream.answers))
+        if after is None:
+            raise Refusal("invalid_value", "The place to go on from is not one of this turn's.", param="after")
+    await _watch(request, stream, after, [])
+
+
+async def stop(request: Request) -> None:
+    """POST /api/chat/stream/{turn_id}/stop: 202; what is there is kept and settled."""
+    principal = await door.identify(request, unsafe=True)
+    principal.require("chat")
+    body = request.json() if request.body.strip() else {}
+    for name in body:
+        if name != "message_id":
+            raise Refusal("unknown_field", f"The field {name[:100]!r} is not known.", param=name[:100])
+    message_id = requests.identity(body, "message_id")
+    await engine.current().stop_turn(principal.user_id, door.turn_id(request), message_id)
+    await send_json(request, 202, {"status": "stopping"})
+
+
+async def _watch(request: Request, stream: TurnStream, after: list[int] | None, headers: Headers) -> None:
+    await request.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
+    ended = await door.while_connected(request, _send_events(request, stream, after))
+    if ended:
+        await request.send({"type": "http.response.body", "body": b""})
+
+
+async def _send_events(request: Request, stream: TurnStream, after: list[int] | None) -> None:
+    send = request.send
+    async for group in follow(stream, after):
+        body = b"".join(map(events.encode, group)) if group else sse.COMMENT
+        await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -1,0 +1,169 @@
+"""Settling what lost its producer or its figure. Driven by the holds' own rows; any process may do it.
+
+A hold whose heartbeat is old belonged to a process that died: its generation is marked, its text
+stays. Then, as after a stop or a cut, the upstream is asked what it billed; when it has no record
+after some tries, what was delivered is charged by the documented estimate, never above the hold.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+
+from chat import turns
+from chat.context import estimate_bytes
+from chat.models import Generation, ModelPrice
+from chat.openrouter.client import read_generation
+from chat.openrouter.wire import Usage
+from chat.settling import charge_for
+from chat.turn_finish import Finish, Settling, usage_json
+from chat.upstreams import Upstream, upstreams
+from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
+from oneai.kit.http import HTTPFailure, fetch_json
+from quotas.ledger import STALE_AFTER, Book, Charge, Price, claim_due
+from quotas.models import Hold
+
+log = structlog.get_logger("sweeper")
+
+LEASE: Final = timedelta(seconds=15)
+# Seconds to the next look after each look without a record; after the last, the estimate.
+NEXT_LOOKS: Final = (1, 1, 2, 3, 5)
+LOOK_TIMEOUT: Final = 3.0
+
+
+def sweep_once(limit: int = 20) -> int:
+    """Settle what is due; returns how many holds were looked at."""
+    at = now()
+    due = Hold.objects.filter(
+        Q(heartbeat_at__lt=at - STALE_AFTER, check_at=None) | Q(check_at__lte=at), state__in=["held", "orphaned"]
+    )
+    if not due.exists():
+        return 0
+    with transaction.atomic(durable=True):
+        holds = claim_due(at, limit, LEASE)
+    for hold in holds:
+        try:
+            _settle(hold)
+        except Exception:
+            # The lease brings it back; one bad row must not keep the others waiting.
+            log.exception("sweep_failed", hold=str(hold["id"]))
+    return len(holds)
+
+
+def _settle(hold: dict[str, Any]) -> None:
+    generation = Generation.objects.filter(id=UUID(hold["reference"].partition(":")[2])).first()
+    if generation is None:
+        _release(hold)
+        return
+    if generation.state == Generation.State.RUNNING:
+        _interrupt(hold, generation)
+    upstream = upstreams().get(generation.upstream)
+    usage = _look_up(upstream, generation.upstream_id)
+    price = _price(generation.price_id)
+    if usage is not None:
+        charge = charge_for(usage, price, "generation_api", generation.upstream_id, generation.turn.conversation_id)
+        _charge(generation, hold, charge, estimated=False)
+    elif _may_come(upstream, generation) and hold["checks"] < len(NEXT_LOOKS):
+        _look_again(hold)
+    elif not generation.delivered_bytes:
+        _release(hold)
+    else:
+        guess = Usage(generation.prompt_estimate, estimate_bytes(generation.delivered_bytes))
+        charge = charge_for(guess, price, "local_estimate", generation.upstream_id, generation.turn.conversation_id)
+        bounded = replace(
+            charge, tokens=min(charge.tokens, hold["tokens"]), nano_usd=min(charge.nano_usd, hold["nano_usd"])
+        )
+        _charge(generation, hold, bounded, estimated=True)
+
+
+def _may_come(upstream: Upstream | None, generation: Generation) -> bool:
+    return upstream is not None and upstream.kind == "openrouter" and bool(generation.upstream_id)
+
+
+def _look_up(upstream: Upstream | None, upstream_id: str) -> Usage | None:
+    if upstream is None or upstream.kind != "openrouter" or not upstream_id:
+        return None
+    url = f"{upstream.base_url}/generation?id={upstream_id}"
+    try:
+        return read_generation(fetch_json(url, headers=upstream.headers(), timeout=LOOK_TIMEOUT))
+    except HTTPFailure as failure:
+        if failure.status != 404:
+            log.warning("lookup_failed", status=failure.status)
+        return None
+
+
+def _price(price_id: UUID | None) -> Price:
+    price = ModelPrice.objects.get(id=price_id)
+    return Price(
+        id=price.id,
+        prompt_pico=price.prompt_pico_usd,
+        completion_pico=price.completion_pico_usd,
+        request_nano=price.request_nano_usd,
+        cached_pico=price.cached_pico_usd,
+    )
+
+
+def _interrupt(hold: dict[str, Any], generation: Generation) -> None:
+    """Mark what a dead producer left: the text stays, readers are told by the row."""
+    log.warning("producer_lost", generation=str(generation.id), worker=generation.worker)
+    turns.apply(
+        [
+            Finish(
+                turn_id=generation.turn_id,
+                generation_id=generation.id,
+                user_id=generation.user_id,
+                hold_id=hold["id"],
+                state=Generation.State.INTERRUPTED,
+                settling=Settling.LATER,
+                message_id=generation.message_id,
+                error=Refusal("interrupted").error(""),
+                upstream_id=generation.upstream_id,
+                delivered_bytes=generation.delivered_bytes,
+            )
+        ]
+    )
+
+
+def _charge(generation: Generation, hold: dict[str, Any], charge: Charge, *, estimated: bool) -> None:
+    turns.apply(
+        [
+            Finish(
+                turn_id=generation.turn_id,
+                generation_id=generation.id,
+                user_id=generation.user_id,
+                hold_id=hold["id"],
+                state=generation.state,
+                settling=Settling.CHARGE,
+                charge=charge,
+                message_id=generation.message_id,
+                usage=usage_json(charge, estimated),
+                late=True,
+            )
+        ]
+    )
+
+
+def _release(hold: dict[str, Any]) -> None:
+    with transaction.atomic(durable=True):
+        book = Book.open([hold["user_id"]], [hold["id"]], now())
+        book.release(hold["id"])
+        book.close()
+
+
+def _look_again(hold: dict[str, Any]) -> None:
+    wait = NEXT_LOOKS[hold["checks"]] * random.uniform(0.9, 1.1)  # noqa: S311 (spreads look-ups, hides nothing)
+    _orphan(hold, now() + timedelta(seconds=wait))
+
+
+def _orphan(hold: dict[str, Any], check_at: datetime) -> None:
+    Hold.objects.filter(id=hold["id"], state__in=["held", "orphaned"]).update(
+        check_at=check_at, checks=hold["checks"] + 1
+    )

@@ -1,0 +1,51 @@
+"""The writer of turns: short transactions over batches of jobs, no network, no waiting.
+
+``apply`` is what the batcher runs. One batch mixes starts, ends and progress of many turns: the
+accounts of all of them are locked once, in order, and every table is written by one statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+
+from accounts.claims import Standing
+from chat import turn_finish, turn_start
+from oneai.kit.clock import now
+from quotas.ledger import Book
+
+
+def apply(jobs: Sequence[Any]) -> list[Any]:
+    """Do all jobs in one transaction; a job's result may be the refusal it met."""
+    with transaction.atomic(durable=True):
+        return apply_in_transaction(jobs)
+
+
+def apply_in_transaction(jobs: Sequence[Any]) -> list[Any]:
+    """As ``apply``, inside the caller's transaction."""
+    at = now()
+    starts = [job for job in jobs if isinstance(job, turn_start.Start)]
+    ends = [job for job in jobs if isinstance(job, turn_finish.Finish)]
+    standings = turn_start.read_standings(starts, at)
+    accounts = {job.user_id for job in ends}
+    accounts |= {standing.principal.user_id for standing in standings.values() if isinstance(standing, Standing)}
+    results: dict[int, Any] = {}
+    if accounts:
+        book = Book.open(accounts, [job.hold_id for job in ends], at)
+        # Ends first: what they give back is there for the starts of the same batch.
+        results |= turn_finish.apply(ends, book, at)
+        results |= turn_start.apply(starts, standings, book, at)
+        book.close()
+        for job in ends:
+            results[id(job)] = turn_finish.with_limits(results[id(job)], job, book)
+    for job in starts:
+        standing = standings[id(job)]
+        if not isinstance(standing, Standing):
+            results[id(job)] = standing
+    progress = [job for job in jobs if isinstance(job, turn_finish.Progress)]
+    results |= turn_finish.apply_progress(progress, at)
+    stops = [job for job in jobs if isinstance(job, turn_finish.Stop)]
+    results |= turn_finish.apply_stops(stops, at)
+    return [results[id(job)] for job in jobs]

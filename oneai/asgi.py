@@ -1,0 +1,85 @@
+"""The ASGI entry: gate, then static files, hot routes and Django; start-up and shutdown."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oneai.settings")
+
+from django.core.asgi import get_asgi_application
+
+_django = get_asgi_application()
+
+from urllib.parse import urlsplit  # noqa: E402 (the apps must be loaded first)
+
+from django.conf import settings  # noqa: E402
+from servestatic import ServeStaticASGI  # noqa: E402
+
+from chat import engine  # noqa: E402
+from oneai.hot_routes import ROUTES  # noqa: E402
+from oneai.kit.errors import Refusal  # noqa: E402
+from oneai.kit.gate import Gate, Policy, Receive, Scope, Send, current_request_id, send_refusal  # noqa: E402
+from oneai.kit.hot import HotRoutes  # noqa: E402
+
+_hot = HotRoutes(ROUTES)
+
+
+async def _static_not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_refusal(scope, send, Refusal("not_found"), current_request_id())
+
+
+_static = ServeStaticASGI(
+    _static_not_found,
+    root=str(settings.STATIC_ROOT),
+    prefix=settings.STATIC_URL,
+    autorefresh=False,
+    allow_all_origins=False,
+    immutable_file_test=r"-[A-Za-z0-9_-]{8,}\.\w+$",
+)
+
+
+async def _route(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"].startswith(settings.STATIC_URL):
+        await _static(scope, receive, send)
+        return
+    if "\0" in scope["path"]:
+        await send_refusal(scope, send, Refusal("not_found"), current_request_id())
+        return
+    await engine.ensure_started()
+    if not await _hot(scope, receive, send):
+        await _django(scope, receive, send)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+_forms = [_origin(settings.GOOGLE_BASE_URL or "https://accounts.google.com")] if settings.SOCIALACCOUNT_PROVIDERS else []
+_gate = Gate(
+    _route,
+    Policy(site_url=settings.SITE_URL, form_targets=_forms, cors_origins=settings.CORS_ALLOWED_ORIGINS),
+)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await engine.ensure_started()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await engine.shut_down()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application that uvicorn (or any ASGI server) runs."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http":
+        await _gate(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 4404})

@@ -1,0 +1,13 @@
+"""The table of the hot routes: what the URL conf does not show."""
+
+from __future__ import annotations
+
+from chat import openai_compat, sse
+from oneai.kit.hot import Route
+
+ROUTES = [
+    Route("POST", "/api/chat/stream", sse.send_message),
+    Route("GET", "/api/chat/stream/{turn_id}", sse.resume),
+    Route("POST", "/api/chat/stream/{turn_id}/stop", sse.stop),
+    Route("POST", "/v1/chat/completions", openai_compat.chat_completions),
+]

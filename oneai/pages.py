@@ -1,0 +1,95 @@
+"""Views that belong to no app: health, and the answers to errors that Django raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from oneai.kit.drf import as_refusal
+from oneai.kit.errors import Refusal
+from oneai.kit.gate import current_request_id, is_api
+from oneai.kit.pages_errors import error_page
+
+
+def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """A refusal as JSON on the API, as a page elsewhere."""
+    request_id = current_request_id()
+    openai = request.path.startswith("/v1/")
+    response: HttpResponse
+    if is_api(request.path):
+        response = JsonResponse(refusal.body(request_id, openai=openai), status=refusal.status)
+    else:
+        nonce = getattr(request, "scope", {}).get("csp_nonce", "")
+        response = HttpResponse(error_page(refusal.status, request_id, nonce), status=refusal.status)
+    for name, value in refusal.answer_headers(openai=openai).items():
+        response[name] = value
+    return response
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Whether this process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+_migrated = False
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Whether the database answers and has every migration: 200, else 503."""
+    global _migrated
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not _migrated:
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                return JsonResponse({"status": "unavailable", "reason": "migrations are missing"}, status=503)
+            _migrated = True
+    except Exception:
+        return JsonResponse({"status": "unavailable", "reason": "the database does not answer"}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask here whatever the page says."""
+    return HttpResponseRedirect(f"{settings.STATIC_URL}favicon.svg")
+
+
+@csrf_exempt
+def api_not_found(request: HttpRequest) -> HttpResponse:
+    """Any path below /api and /v1 that is not there: JSON, whatever the method."""
+    return refuse(request, Refusal("not_found"))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return refuse(request, Refusal("invalid_request"))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return refuse(request, Refusal("permission_denied"))
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return refuse(request, Refusal("not_found"))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500; an outage of the database is 503, a refusal that a page raised is itself."""
+    import sys
+
+    error = sys.exc_info()[1]
+    refusal = as_refusal(error) if error is not None else None
+    return refuse(request, refusal or Refusal("internal_error"))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "", **_: Any) -> HttpResponse:
+    return refuse(request, Refusal("csrf_failed"))

@@ -1,0 +1,31 @@
+"""The roots of the URLs. The hot routes stand in oneai.hot_routes, in front of these."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+
+from oneai import pages
+
+urlpatterns = [
+    path("healthz", pages.healthz),
+    path("readyz", pages.readyz),
+    path("favicon.ico", pages.favicon),
+    path("api/", include("accounts.api.urls")),
+    path("api/", include("chat.api.urls")),
+    path("api/", include("quotas.api.urls")),
+    path("api/", include("billing.api.urls")),
+    path("v1/", include("chat.api.v1_urls")),
+    path("", include("oneai.api")),
+    path("admin/", admin.site.urls),
+    path("", include("chat.urls")),
+    path("", include("billing.urls")),
+    path("", include("content.urls")),
+    path("", include("accounts.urls")),
+    re_path(r"^(?:api|v1)(?:/.*)?$", pages.api_not_found),
+]
+
+handler400 = "oneai.pages.bad_request"
+handler403 = "oneai.pages.permission_denied"
+handler404 = "oneai.pages.page_not_found"
+handler500 = "oneai.pages.server_error"

@@ -1,0 +1,69 @@
+"""The clock: what must happen without anybody asking. Any number may run; every job claims its rows."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import close_old_connections, connection
+
+from accounts import outbox
+from chat import catalog, sweeper
+from oneai.kit.errors import Refusal
+
+log = structlog.get_logger("worker")
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something done every ``seconds``; ``work`` says how much it did."""
+
+    name: str
+    seconds: float
+    work: Callable[[], int]
+    due: float = field(default=0.0)
+
+
+def _sync_catalogue() -> int:
+    return sum(catalog.sync_all().values())
+
+
+def duties() -> list[Duty]:
+    """All duties of a worker process."""
+    return [
+        Duty("mail", 1.0, lambda: outbox.deliver(20)),
+        Duty("sweep", 1.0, sweeper.sweep_once),
+        Duty("catalogue", 3600.0, _sync_catalogue),
+    ]
+
+
+def run(stop: threading.Event | None = None) -> None:
+    """Do the duties until told to stop (SIGTERM, SIGINT): the one at hand is finished first."""
+    stop = stop or threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    work = duties()
+    log.info("worker_started")
+    while not stop.is_set():
+        for duty in work:
+            if stop.is_set():
+                break
+            if duty.due > time.monotonic():
+                continue
+            try:
+                done = duty.work()
+                if done:
+                    log.info("duty_done", duty=duty.name, count=done)
+            except Refusal as refusal:
+                log.warning("duty_refused", duty=duty.name, code=refusal.code)
+            except Exception:
+                log.exception("duty_failed", duty=duty.name)
+                connection.close()
+            duty.due = time.monotonic() + duty.seconds
+            close_old_connections()
+        stop.wait(0.2)
+    log.info("worker_stopped")
