@@ -21,6 +21,8 @@ from benchmarks.product import DATABASES
 from benchmarks.runner import Section, Wish, measure_floor, measure_peer, measure_product, scaling
 from benchmarks.scenarios import SCENARIOS, quick
 
+PAGES = "S8"
+
 
 def _listed(allowed: tuple[str, ...]) -> "type[str]":
     def read(value: str) -> list[str]:
@@ -35,7 +37,7 @@ def _listed(allowed: tuple[str, ...]) -> "type[str]":
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--scenario", type=_listed(tuple(SCENARIOS)), help="S1,S2,… (default: all)")
+    parser.add_argument("--scenario", type=_listed((*SCENARIOS, PAGES)), help="S1,S2,… (default: all)")
     parser.add_argument("--database", type=_listed(DATABASES), default=list(DATABASES))
     parser.add_argument("--door", type=_listed(tuple(DOORS)), default=list(DOORS))
     parser.add_argument("--workers", type=_listed(("1", "2")), default=None, help="1, 2 or 1,2")
@@ -117,7 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
     def say(line: str) -> None:
         print(f"  … {line}", file=sys.stderr, flush=True)
 
-    wish = Wish(chosen, given.rounds, given.port, given.accounts, scratch, say)
+    pages = given.scenario is None or PAGES in given.scenario
+    wish = Wish(chosen, given.rounds, given.port, given.accounts, scratch, pages, say)
     head = describe(scratch)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
@@ -129,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json:
         report.write_json(given.json, head, sections, across)
     found = [figure for section in sections for figure in section.figures] + across
-    measured = any(section.samples for section in sections)
+    measured = any(section.samples or section.pages for section in sections)
     missed = any(figure.verdict.startswith("MISSED") for figure in found if not math.isnan(figure.value))
     return 0 if measured and not missed else 1
 

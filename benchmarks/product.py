@@ -13,6 +13,8 @@ from tests.servers.process import ServerDied, ServerProcess
 from tests.servers.site import CommandFailed, Site
 
 REASON = "measuring"
+# Accounts whose pages are measured, one to have many rows, one few; the streams' are not among their rows.
+PAGE_READERS = ("many-rows@example.com", "few-rows@example.com")
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -127,6 +129,8 @@ def start(
         with on_cores(cores.rest):
             site.manage("migrate", "-v", "0")
             site.command("sync_models")
+            for email in PAGE_READERS:
+                site.command("create_user", email, "--plan", "team", "--verified")
             keys = tuple(_account(site, number) for number in range(accounts))
             worker = _worker(site, scratch)
         _start_web(site, cores)

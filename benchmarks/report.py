@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.figures import Figure, Summary
+from benchmarks.pages import Page
 from benchmarks.runner import Section
 from benchmarks.scenarios import SCENARIOS
 
@@ -101,6 +102,15 @@ def _figure_lines(found: Sequence[Figure]) -> list[str]:
     return lines
 
 
+def _page_lines(pages: Sequence[Page]) -> list[str]:
+    lines = ["S8: a conversation of 200 messages, a list of 1,000 conversations; one request after the other"]
+    for page in pages:
+        times = f"p50 {page.p50:.2f}, p95 {page.p95:.2f}, CPU {page.cpu_ms:.2f} ms"
+        queries = f"{page.queries} queries ({page.queries_small} with few rows)"
+        lines.append(f"  {page.name:<6} {times}; {page.size:,} bytes; {queries}")
+    return lines
+
+
 def text(head: Mapping[str, str], sections: Sequence[Section], across: Sequence[Figure]) -> str:
     """The whole report."""
     lines = [f"{name}: {value}" for name, value in head.items()]
@@ -116,6 +126,8 @@ def text(head: Mapping[str, str], sections: Sequence[Section], across: Sequence[
             others = [name for name in rows if name != section.subject]
             lines += [_against(rows, section.subject, other) for other in others]
             lines += _remarks(rows, section.subject)
+        if section.pages:
+            lines += _page_lines(section.pages)
         if section.figures:
             lines += ["targets:", *_figure_lines(section.figures)]
         lines += [f"  note: {note}" for note in section.notes]
@@ -145,6 +157,7 @@ def write_json(
                     scenario: {name: asdict(row) for name, row in rows.items()}
                     for scenario, rows in section.samples.items()
                 },
+                "pages": [asdict(page) for page in section.pages],
                 "figures": [figure(one) for one in section.figures],
                 "notes": section.notes,
             }

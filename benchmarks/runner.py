@@ -13,6 +13,9 @@ from benchmarks.figures import Figure, Summary, figures, summary
 from benchmarks.generator import run_load
 from benchmarks.machine import Cores, on_cores, pin, resident_bytes
 from benchmarks.measure import Sample, measure_calmly
+from benchmarks.pages import Page, PagesFailed, page_figures
+from benchmarks.pages import measure as measure_pages
+from benchmarks.pages import seed as seed_pages
 from benchmarks.scenarios import SCENARIOS, WARM_UP, Scenario
 from benchmarks.subjects import Subject, byte_proxy, direct, start_byte_proxy, start_simulator, through
 
@@ -29,6 +32,7 @@ class Wish:
     port: int
     accounts: int
     scratch: Path
+    pages: bool
     say: Callable[[str], None]
 
 
@@ -43,6 +47,7 @@ class Section:
     door: str
     cores: Cores
     samples: dict[str, dict[str, Summary]] = field(default_factory=dict)
+    pages: list[Page] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -115,6 +120,16 @@ async def _measure_section(wish: Wish, section: Section, base: Ground, subject: 
         )
 
 
+async def _pages(wish: Wish, running: product.Running, section: Section) -> None:
+    wish.say("S8: pages")
+    try:
+        seeded = await asyncio.to_thread(seed_pages, running.site.env, *product.PAGE_READERS)
+        section.pages = await asyncio.to_thread(measure_pages, running.site.port, seeded, running.roots)
+    except PagesFailed as problem:
+        section.notes.append(f"S8 was not measured: {problem}")
+    section.figures += page_figures(section.pages)
+
+
 async def measure_product(
     wish: Wish, database: str, workers: int, doors: Sequence[str], scenarios_given: bool
 ) -> list[Section]:
@@ -146,6 +161,8 @@ async def measure_product(
                 subject = Subject("OneAI", target, running.roots, running.database_roots)
                 helpers = (*base.helpers, *running.helpers)
                 await _measure_section(wish, section, Ground(base.direct, base.relay, helpers), subject, door)
+            if wish.pages and workers == 1:
+                await _pages(wish, running, sections[0])
             wish.say("auditing the ledger")
             await asyncio.sleep(3)
             wrong = running.audit()

@@ -13,6 +13,7 @@ from benchmarks.figures import Figure, figures, percentile, summary
 from benchmarks.generator import Outcome
 from benchmarks.machine import Cores
 from benchmarks.measure import Sample
+from benchmarks.pages import Page, page_figures
 from benchmarks.runner import Section, scaling
 
 MS = 1_000_000
@@ -104,6 +105,18 @@ def test_a_measurement_is_disturbed_by_others_work_and_by_stolen_time(wall: floa
     assert not Sample(wall_s=wall, foreign_s=0.05 * wall, stolen_s=0.01 * wall).is_disturbed
     assert Sample(wall_s=wall, foreign_s=0.07 * wall).is_disturbed
     assert Sample(wall_s=wall, stolen_s=0.02 * wall).is_disturbed
+
+
+def test_pages_are_judged_by_the_slowest_and_by_queries_that_grow() -> None:
+    even = Page("page", p50=5, p95=20, cpu_ms=4, size=9_000, queries=5, queries_small=5)
+    growing = Page("list", p50=5, p95=70, cpu_ms=4, size=9_000, queries=205, queries_small=5)
+    assert [figure.verdict for figure in page_figures([even])] == ["aim met"] * 3
+    assert [figure.value for figure in page_figures([even, growing])] == [70, 205, 200]
+    assert page_figures([even, growing])[2].verdict == "MISSED by 200"
+    assert page_figures([]) == []
+    made = section(s3())
+    made.pages = [growing]
+    assert "205 queries (5 with few rows)" in report.text({}, [made], [])
 
 
 def test_two_workers_are_only_compared_where_each_had_a_core() -> None:
