@@ -8,8 +8,11 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        from accounts import checks, journal
         from oneai.kit import logs, schema
 
         logs.configure()
+        journal.listen()
+        checks.register()
         pre_migrate.connect(schema.prepare, sender=self)
         post_migrate.connect(schema.protect)

@@ -6,8 +6,9 @@ is never tried instead. API keys are read from ``Authorization: Bearer`` and fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import datetime, timedelta
+from io import BytesIO
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
@@ -16,12 +17,16 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.crypto import constant_time_compare
+from django.utils.datastructures import MultiValueDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
 from accounts import apikeys, tokens
+from accounts.addresses import client_address
 from accounts.models import ApiKey, User
 from accounts.principal import Principal
 from oneai.kit.clock import now
@@ -141,30 +146,38 @@ def authenticate(
     return _by_session(key) if key else None
 
 
+def check_csrf(scope: MutableMapping[str, Any], method: str) -> None:
+    """Django's CSRF check for a route that Django does not serve; Refusal ``csrf_failed`` (403).
+
+    The token is read from the header ``X-CSRFToken`` alone: the body is not a form.
+    """
+    request = ASGIRequest({**scope, "method": method}, BytesIO())
+    request._post, request._files = QueryDict(), MultiValueDict()  # type: ignore[attr-defined]
+    _refuse_forgery(request)
+
+
+def _refuse_forgery(request: HttpRequest) -> None:
+    """Django's own check, where its middleware does not reach (REST framework's views are exempt)."""
+    check = CSRFCheck(lambda _: HttpResponse())
+    check.process_request(request)
+    reason = check.process_view(request, None, (), {})
+    if reason is not None or request.headers.get("Sec-Fetch-Site") == "cross-site":
+        log.warning("csrf_refused", path=request.path)
+        raise Refusal("csrf_failed")
+
+
 class DRFAuthentication(BaseAuthentication):
     """``authenticate`` for REST framework: ``request.user`` is a Principal; sessions need a CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[Principal, Principal] | None:
-        from accounts.addresses import client_address
-
         header = request.META.get("HTTP_AUTHORIZATION")
         headers = {} if header is None else {"authorization": header}
         principal = authenticate(headers, request.COOKIES, client_address(request))
         if principal is None:
             return None
         if principal.method == "session":
-            self._check_csrf(request)
+            _refuse_forgery(request._request)
         return principal, principal
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
-
-    @staticmethod
-    def _check_csrf(request: Request) -> None:
-        """Django's own check: REST framework's views are exempt from the middleware's."""
-        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type, return-value]
-        check.process_request(request)  # type: ignore[arg-type]
-        reason = check.process_view(request, None, (), {})  # type: ignore[arg-type]
-        if reason:
-            log.warning("csrf_refused", path=request.path)
-            raise Refusal("csrf_failed")

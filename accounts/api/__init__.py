@@ -1,0 +1,1 @@
+"""The HTTP API about the person who asks."""

@@ -1,0 +1,72 @@
+"""Who is signed in, and their profile."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.serializers import PersonSerializer, ProfileSerializer, SessionSerializer
+from accounts.models import User
+from accounts.principal import Principal
+from oneai.kit.errors import Refusal
+
+
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.auth  # type: ignore[assignment]
+    return principal
+
+
+class SessionView(APIView):
+    """The one who asks."""
+
+    @extend_schema(operation_id="auth_session", tags=["auth"], responses=SessionSerializer)
+    def get(self, request: Request) -> Response:
+        """Who is signed in, by what, and until when; 401 when nobody is."""
+        principal = _principal(request)
+        return Response(
+            {
+                "user": PersonSerializer(User.objects.get(pk=principal.user_id)).data,
+                "method": principal.method,
+                "expires_at": principal.expires_at,
+                "scopes": None if principal.scopes is None else sorted(principal.scopes),
+            }
+        )
+
+
+class ProfileView(APIView):
+    """A person's own profile; closed to API keys."""
+
+    @extend_schema(operation_id="user_profile", tags=["user"], responses=ProfileSerializer)
+    def get(self, request: Request) -> Response:
+        """The profile."""
+        return Response(ProfileSerializer(self._person(request)).data)
+
+    @extend_schema(
+        operation_id="user_profile_change",
+        tags=["user"],
+        request=ProfileSerializer,
+        responses=ProfileSerializer,
+    )
+    def patch(self, request: Request) -> Response:
+        """Change name, locale or time zone; any other field is refused by name."""
+        person = self._person(request)
+        if not isinstance(request.data, dict):
+            raise Refusal("invalid_request", "Send a JSON object.")
+        changeable = {"name", "locale", "timezone"}
+        for field in request.data:
+            if field not in changeable:
+                raise Refusal(
+                    "unknown_field", f"The field {field!r} can't be changed here.", param=str(field)[:100]
+                )
+        serializer = ProfileSerializer(person, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        return Response(serializer.data)
+
+    @staticmethod
+    def _person(request: Request) -> User:
+        principal = _principal(request)
+        principal.require_person()
+        return User.objects.get(pk=principal.user_id)
