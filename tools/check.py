@@ -53,9 +53,7 @@ def run(*command: str, env: dict[str, str] | None = None, folder: Path = ROOT) -
     program = BIN / command[0]
     line = [str(program) if program.exists() else command[0], *command[1:]]
     try:
-        done = subprocess.run(
-            line, cwd=folder, env=env or DEVELOPMENT, capture_output=True, text=True, timeout=900
-        )
+        done = subprocess.run(line, cwd=folder, env=env or DEVELOPMENT, capture_output=True, text=True, timeout=900)
     except OSError as error:
         return f"{command[0]}: {error.strerror}"
     return (done.stdout + done.stderr).strip() or "it failed and said nothing" if done.returncode else ""
@@ -117,15 +115,12 @@ def main() -> int:
     wrong = []
     with ThreadPoolExecutor(max_workers=2) as pool:
         for found in pool.map(verdict, wanted):
-            print(
-                f"{'FAIL' if found.complaint else 'ok':<5} {found.name} ({found.seconds:.1f} s)", flush=True
-            )
+            print(f"{'FAIL' if found.complaint else 'ok':<5} {found.name} ({found.seconds:.1f} s)", flush=True)
             if found.complaint:
                 print(found.complaint, flush=True)
                 wrong.append(found.name)
     print(
-        f"\n{len(wanted) - len(wrong)} checks passed, {len(wrong)} failed"
-        + (f": {', '.join(wrong)}" if wrong else "")
+        f"\n{len(wanted) - len(wrong)} checks passed, {len(wrong)} failed" + (f": {', '.join(wrong)}" if wrong else "")
     )
     return int(bool(wrong))
 

@@ -21,6 +21,4 @@ def healthy(port: int, host: str) -> bool:
 
 if __name__ == "__main__":
     hosts = os.environ.get("ALLOWED_HOSTS", "").split(",")
-    sys.exit(
-        0 if healthy(int(os.environ.get("PORT") or 8000), hosts[0].strip().lstrip(".") or "localhost") else 1
-    )
+    sys.exit(0 if healthy(int(os.environ.get("PORT") or 8000), hosts[0].strip().lstrip(".") or "localhost") else 1)

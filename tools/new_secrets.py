@@ -34,11 +34,7 @@ def make(folder: Path) -> list[str]:
     """Make the folder and what is missing in it; the names of the files written."""
     folder.mkdir(mode=0o700, exist_ok=True)
     made = [name for name in GENERATED if write(folder, name, secrets.token_urlsafe(48))]
-    made += [
-        name
-        for name in KEYS
-        if write(folder, name, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    ]
+    made += [name for name in KEYS if write(folder, name, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())]
     password = (folder / "postgres_password").read_text(encoding="utf-8").strip()
     if write(folder, "database_url", f"postgresql://oneai:{password}@postgres:5432/oneai"):
         made.append("database_url")

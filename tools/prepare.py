@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,22 +18,8 @@ SIGN_INS = (
 )
 
 
-def wait_for(url: str, seconds: float) -> bool:
-    """Whether an HTTP server answers at ``url`` within the time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return True
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            time.sleep(0.1)
-    return False
-
-
-def main(upstreams: list[str]) -> int:
-    """``upstreams`` are addresses that must answer before the models can be read."""
+def main() -> int:
+    """The upstreams must answer by now, or their models appear when the worker has read them."""
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oneai.settings")
     import django
@@ -53,12 +36,7 @@ def main(upstreams: list[str]) -> int:
         users = get_user_model()._default_manager
         for email, password, further in SIGN_INS:
             if not users.filter(email=email).exists():
-                call_command(
-                    "create_user", email, "--password", password, "--verified", *further, stdout=sys.stderr
-                )
-    for url in upstreams:
-        if not wait_for(url, 60):
-            print(f"{url} does not answer; its models appear when it does", flush=True)
+                call_command("create_user", email, "--password", password, "--verified", *further, stdout=sys.stderr)
     try:
         call_command("sync_models", stdout=sys.stderr)
     except CommandError as error:
@@ -67,4 +45,4 @@ def main(upstreams: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -28,11 +28,12 @@ def _die_with_parent() -> None:
 
 @dataclass
 class Child:
-    """A running command."""
+    """A running command. When an ``optional`` one ends, the others go on."""
 
     name: str
     process: subprocess.Popen[bytes]
     prefix: str
+    optional: bool = False
     unfinished: bytes = b""
 
     def send(self, number: int) -> None:
@@ -66,7 +67,7 @@ class Family:
         self._asked = True
         raise Stopped
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Child:
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], *, optional: bool = False) -> Child:
         """Start a command in the project's folder; its output is printed with its name before each line."""
         process = subprocess.Popen(
             list(command),
@@ -81,7 +82,7 @@ class Family:
         label = f"{name:>8} | "
         if self._output.isatty():
             label = f"\033[{COLOURS[len(self.children) % len(COLOURS)]}m{label}\033[0m"
-        child = Child(name, process, label)
+        child = Child(name, process, label, optional)
         self.children.append(child)
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
@@ -105,8 +106,12 @@ class Family:
         self._output.flush()
 
     def ended(self) -> Child | None:
-        """A child that is no more, if any."""
-        return next((child for child in self.children if child.process.poll() is not None), None)
+        """A child that is no more and that the others need, if any."""
+        for child in [child for child in self.children if child.process.poll() is not None]:
+            if not child.optional:
+                return child
+            self.forget(child)
+        return None
 
     def forget(self, child: Child) -> None:
         """Stop watching a child that has done its work."""

@@ -12,7 +12,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,24 +110,32 @@ def answers(url: str, *, status: int | None = None) -> bool:
         return False
 
 
-def start(family: Family, chosen: Plan) -> None:
-    """Start everything and wait until it answers. Raises RuntimeError with what did not."""
-    environment = chosen.environment()
-    upstreams = []
+def start_model(family: Family, chosen: Plan) -> Plan:
+    """Start the local model; where it can't run, which it says itself, the plan goes on without it."""
+    port = str(chosen.port + MODEL)
+    command = [PYTHON, "tools/local_model.py", "--port", port]
+    child = family.start("model", command, chosen.environment(), optional=True)
+    while child.process.poll() is None:
+        if answers(f"{chosen.model_url}/models", status=200):
+            return chosen
+        family.relay(0.1)
+    family.forget(child)
+    return replace(chosen, local_model=False)
+
+
+def start(family: Family, chosen: Plan) -> Plan:
+    """Start everything and wait until it answers; what runs now. Raises RuntimeError with what did not."""
     if chosen.imitated:
         ports = ["--port", str(chosen.port + SANDBOX), "--smtp-port", str(chosen.port + SMTP)]
-        family.start("sandbox", [PYTHON, "-m", "sandbox", *ports], environment)
-        upstreams.append(chosen.sandbox_url)
+        family.start("sandbox", [PYTHON, "-m", "sandbox", *ports], chosen.environment())
     if chosen.local_model:
-        port = str(chosen.port + MODEL)
-        family.start("model", [PYTHON, "tools/local_model.py", "--port", port], environment)
-        upstreams.append(f"{chosen.model_url}/models")
-    preparation = family.start("prepare", [PYTHON, "tools/prepare.py", *upstreams], environment)
+        chosen = start_model(family, chosen)
+    environment = chosen.environment()
+    if chosen.imitated:
+        family.wait_until(lambda: answers(chosen.sandbox_url), seconds=60, what="the sandbox")
+    preparation = family.start("prepare", [PYTHON, "tools/prepare.py"], environment)
     while preparation.process.poll() is None:
         family.relay(0.1)
-        other = family.ended()
-        if other is not None and other is not preparation:
-            raise RuntimeError(f"{other.name} ended with status {other.process.returncode}")
     family.forget(preparation)
     if preparation.process.returncode:
         raise RuntimeError("the database could not be made ready")
@@ -135,6 +143,7 @@ def start(family: Family, chosen: Plan) -> None:
     family.start("worker", [PYTHON, "manage.py", "worker"], environment)
     ready = f"http://127.0.0.1:{chosen.port}/readyz"
     family.wait_until(lambda: answers(ready, status=200), seconds=60, what="the site")
+    return chosen
 
 
 def welcome(chosen: Plan) -> str:
@@ -153,9 +162,7 @@ def welcome(chosen: Plan) -> str:
     if chosen.local_model:
         lines.append("  local/… is a real but very small model on this processor; don't trust what it says")
     elif env.flag("LOCAL_MODEL", default=True):
-        lines.append(
-            "  The small local model is not installed here (`make demo` tries again); the sandbox answers"
-        )
+        lines.append("  The small local model is not installed here (`make demo` tries again); the sandbox answers")
     return "\n".join([*lines, "", "  Ctrl-C stops everything.", ""])
 
 
@@ -176,7 +183,7 @@ def main() -> int:
     family = Family(sys.stdout)
     status = 0
     try:
-        start(family, chosen)
+        chosen = start(family, chosen)
         print(welcome(chosen), flush=True)
         while (dead := family.ended()) is None:
             family.relay(1)

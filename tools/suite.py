@@ -113,9 +113,7 @@ def summary(results: list[Result], *, strict: bool) -> int:
     """Print what happened; the exit status."""
     print("\n=== all parts ===")
     for result in results:
-        said = (
-            f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped  {result.trouble}"
-        )
+        said = f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped  {result.trouble}"
         print(f"{result.name:<12} {result.seconds:6.0f} s  {said.rstrip()}")
     missing = [f"{result.name}: {result.trouble}" for result in results if result.trouble]
     skipped = [f"{result.name}: {reason}" for result in results for reason in result.skipped]

@@ -16,9 +16,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCUMENTED = {
-    line.split("=")[0]
-    for line in (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
-    if "=" in line
+    line.split("=")[0] for line in (ROOT / ".env.example").read_text(encoding="utf-8").splitlines() if "=" in line
 }
 CONDITIONS = {"service_healthy", "service_completed_successfully", "service_started"}
 
@@ -30,9 +28,7 @@ def has_healthcheck(name: str) -> bool:
 
 def test_the_file_follows_the_specification() -> None:
     """The library knows neither merge keys nor variables, so both are resolved first; JSON is YAML."""
-    filled = re.sub(
-        r"\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}", lambda found: found[1] or "value", json.dumps(COMPOSE)
-    )
+    filled = re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}", lambda found: found[1] or "value", json.dumps(COMPOSE))
     PyCompose.from_yaml(filled).validate()
 
 
@@ -105,9 +101,7 @@ def test_no_secret_stands_in_the_file() -> None:
 
 
 def test_the_image_gets_every_folder_of_the_product() -> None:
-    copied = set(
-        re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
+    copied = set(re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
     product = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {
         "sandbox",
         "tests",
@@ -134,13 +128,9 @@ def test_the_builder_is_given_no_secret() -> None:
 
 def test_new_secrets_are_what_compose_asks_for_and_are_never_replaced(tmp_path: Path) -> None:
     script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; "
-    script += (
-        f"from tools.new_secrets import make; import json; print(json.dumps(make(Path({str(tmp_path)!r}))))"
-    )
+    script += f"from tools.new_secrets import make; import json; print(json.dumps(make(Path({str(tmp_path)!r}))))"
     first, second = (
-        json.loads(
-            subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-        )
+        json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
         for _ in range(2)
     )
     assert set(first) == {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}

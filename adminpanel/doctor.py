@@ -1,0 +1,284 @@
+"""What `manage.py doctor` says: judgements about what was found, in plain words, without looking anything up.
+
+`adminpanel.doctor_probes` finds the facts; the functions here only judge them, so that every
+sentence can be tested without a broken server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+SHORTEST_SECRET = 50
+SHORTEST_WEBHOOK_SECRET = 32
+# A worker sends mail and settles orphaned holds every second; later than this, none is at work.
+PATIENCE_SECONDS = 120
+API_ROLES = ("anon", "authenticated", "service_role")
+ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
+
+
+class Level(StrEnum):
+    """How a finding is meant; only the last two need somebody to act."""
+
+    OK = "ok"
+    IMITATED = "imitated"
+    OFF = "off"
+    MISSING = "missing"
+    UNSAFE = "unsafe"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence about one subject."""
+
+    level: Level
+    subject: str
+    text: str
+
+    @property
+    def needs_action(self) -> bool:
+        return self.level in {Level.MISSING, Level.UNSAFE}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the settings say. ``groups`` maps a service to its settings and whether each has a value."""
+
+    debug: bool
+    site_url: str
+    allowed_hosts: tuple[str, ...]
+    secret_key_length: int
+    secret_key_generated: bool
+    trusted_proxies: int
+    imitated: Mapping[str, str]
+    groups: Mapping[str, Mapping[str, bool]]
+    webhook_secret_lengths: tuple[int, ...] = ()
+    mail: bool = False
+    daily_usd: str = ""
+    metrics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the database said. ``error`` is set when it said nothing; schema facts are PostgreSQL's."""
+
+    vendor: str
+    host: str = ""
+    sslmode: str = ""
+    error: str = ""
+    pending: int = 0
+    schema: str = ""
+    current_schema: str = ""
+    api_roles: tuple[str, ...] = ()
+    tables_without_rls: tuple[str, ...] = ()
+    readable_by_api_roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What waits for a worker, in seconds since it was due; None when nothing waits."""
+
+    oldest_mail_seconds: float | None = None
+    oldest_hold_seconds: float | None = None
+    dead_mails: int = 0
+    models: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the judgements need. ``upstreams`` maps a name to what is wrong with it, or to nothing."""
+
+    configuration: Configuration
+    database: Database
+    work: Work | None
+    redis_error: str | None = None  # None: not configured; empty: it answers
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    static_files: int = 0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if host in {"localhost", ""} or host.endswith(".localhost") or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_far(host: str) -> bool:
+    """Whether traffic to a host leaves the private network, as far as the name tells."""
+    if is_loopback(host) or "." not in host:
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return True
+
+
+def judge_site(conf: Configuration) -> Iterator[Finding]:
+    """Debugging, address, secret key, hosts."""
+    public = not is_loopback(urlsplit(conf.site_url).hostname or "")
+    wide_open = [host for host in conf.allowed_hosts if host == "*"]
+    if conf.debug and (public or wide_open or any(not is_loopback(host) for host in conf.allowed_hosts)):
+        yield Finding(Level.UNSAFE, "DEBUG", "is on, and the site has a public name: errors would show its source.")
+    elif conf.debug:
+        yield Finding(Level.OK, "DEBUG", "is on: this is development, reachable from this machine only.")
+    else:
+        yield Finding(Level.OK, "DEBUG", "is off.")
+    if public and conf.site_url.startswith("http://"):
+        yield Finding(Level.UNSAFE, "SITE_URL", f"{conf.site_url} has no TLS: passwords and keys travel in the clear.")
+    else:
+        yield Finding(Level.OK, "SITE_URL", f"is {conf.site_url}.")
+    if conf.secret_key_length < SHORTEST_SECRET:
+        yield Finding(Level.UNSAFE, "SECRET_KEY", f"has fewer than {SHORTEST_SECRET} characters.")
+    elif conf.secret_key_generated:
+        yield Finding(Level.OK, "SECRET_KEY", "was generated for this checkout.")
+    else:
+        yield Finding(Level.OK, "SECRET_KEY", "is set.")
+    if wide_open:
+        yield Finding(Level.UNSAFE, "ALLOWED_HOSTS", "is *: anybody may invent the name of this site.")
+    if public and not conf.debug and not conf.trusted_proxies:
+        yield Finding(
+            Level.OFF,
+            "TRUSTED_PROXIES",
+            "is 0: behind a reverse proxy all visitors would share its address, and one set of limits. Set it to 1.",
+        )
+
+
+def judge_services(conf: Configuration) -> Iterator[Finding]:
+    """Google, Razorpay and mail: configured, imitated, off, or set in part."""
+    for title, names in conf.groups.items():
+        missing = [name for name, given in names.items() if not given]
+        if title.lower() in conf.imitated:
+            yield Finding(Level.IMITATED, title, f"by the sandbox ({', '.join(missing)} is not set).")
+        elif not missing:
+            yield Finding(Level.OK, title, "is configured.")
+        elif len(missing) == len(names):
+            yield Finding(Level.OFF, title, f"is off: {', '.join(missing)} is not set.")
+        else:
+            yield Finding(Level.MISSING, title, f"is set in part: {', '.join(missing)} is missing.")
+    if any(length < SHORTEST_WEBHOOK_SECRET for length in conf.webhook_secret_lengths):
+        text = f"has fewer than {SHORTEST_WEBHOOK_SECRET} characters: a webhook could be forged."
+        yield Finding(Level.UNSAFE, "RAZORPAY_WEBHOOK_SECRET", text)
+    if "mail" in conf.imitated:
+        yield Finding(Level.IMITATED, "Mail", f"goes to the sandbox's mailbox at {conf.imitated['mail']}.")
+    elif conf.mail:
+        yield Finding(Level.OK, "Mail", "is configured.")
+    else:
+        yield Finding(Level.MISSING, "Mail", "can't be sent: EMAIL_URL is not set, so nobody can confirm an address.")
+    yield Finding(Level.OK, "PLATFORM_DAILY_USD", f"is {conf.daily_usd} USD for all users together.")
+    if not conf.metrics:
+        yield Finding(Level.OFF, "Metrics", "are closed: METRICS_TOKEN is not set.")
+
+
+def judge_database(database: Database, *, debug: bool) -> Iterator[Finding]:
+    """Reachable, migrated, in its own schema, and closed to the roles of a hosted Data API."""
+    if database.error:
+        yield Finding(Level.MISSING, "Database", f"does not answer: {database.error}")
+        return
+    if database.vendor == "sqlite" and not debug:
+        text = "is SQLite: right for one machine and a few people, and gone with its disk. Use PostgreSQL for more."
+        yield Finding(Level.UNSAFE, "Database", text)
+    else:
+        title = "PostgreSQL" if database.vendor == "postgresql" else "SQLite"
+        yield Finding(Level.OK, "Database", f"{title} answers.")
+    if database.pending:
+        yield Finding(
+            Level.MISSING, "Migrations", f"{database.pending} are not applied: run `python manage.py migrate`."
+        )
+    else:
+        yield Finding(Level.OK, "Migrations", "are applied.")
+    if database.vendor == "postgresql":
+        yield from judge_exposure(database)
+
+
+def judge_exposure(database: Database) -> Iterator[Finding]:
+    """PostgreSQL alone: search path, encryption on the way, and who else may read."""
+    if database.current_schema != database.schema:
+        where = database.current_schema or "no schema at all"
+        text = f"the session works in {where}, not in {database.schema}: run `python manage.py setup_database`."
+        yield Finding(Level.UNSAFE, "Schema", text)
+    else:
+        yield Finding(Level.OK, "Schema", f"is {database.schema}.")
+    if is_far(database.host) and database.sslmode not in ENCRYPTED:
+        text = f"to {database.host} may be unencrypted: add ?sslmode=require, or better verify-full."
+        yield Finding(Level.UNSAFE, "The way to the database", text)
+    if not database.api_roles:
+        return
+    roles = ", ".join(database.api_roles)
+    if database.tables_without_rls:
+        shown = ", ".join(database.tables_without_rls[:5])
+        text = f"has {len(database.tables_without_rls)} tables without row-level security ({shown}): run migrate."
+        yield Finding(Level.UNSAFE, "Data API", text)
+    if database.readable_by_api_roles:
+        shown = ", ".join(database.readable_by_api_roles[:5])
+        yield Finding(Level.UNSAFE, "Data API", f"could read {shown} by a key that is public: run migrate.")
+    if not database.tables_without_rls and not database.readable_by_api_roles:
+        yield Finding(Level.OK, "Data API", f"its roles ({roles}) may read nothing of ours.")
+
+
+def judge_upstreams(facts: Facts) -> Iterator[Finding]:
+    """Every upstream with its key, and whether there is a model to ask."""
+    imitated = "upstream" in facts.configuration.imitated
+    for name, trouble in facts.upstreams.items():
+        if trouble:
+            yield Finding(Level.MISSING, f"Upstream {name}", trouble)
+        elif name == "openrouter" and imitated:
+            yield Finding(Level.IMITATED, f"Upstream {name}", "by the sandbox (OPENROUTER_API_KEY is not set).")
+        elif name == "local":
+            yield Finding(Level.OK, f"Upstream {name}", "a small model on this machine answers.")
+        else:
+            yield Finding(Level.OK, f"Upstream {name}", "answers and takes the key.")
+    if not facts.upstreams:
+        yield Finding(Level.MISSING, "Upstream", "none is configured: set OPENROUTER_API_KEY or EXTRA_UPSTREAMS.")
+    if facts.work is not None and not facts.work.models:
+        yield Finding(Level.MISSING, "Models", "none is known yet: run `python manage.py sync_models`.")
+    elif facts.work is not None:
+        yield Finding(Level.OK, "Models", f"{facts.work.models} can be asked.")
+
+
+def judge_work(facts: Facts) -> Iterator[Finding]:
+    """Whether a worker is at work, as far as what waits for it tells; the cache; the static files."""
+    if facts.work is not None:
+        late = [
+            f"{what} has waited for {seconds:.0f} s"
+            for what, seconds in (
+                ("a mail", facts.work.oldest_mail_seconds),
+                ("an orphaned answer", facts.work.oldest_hold_seconds),
+            )
+            if seconds is not None and seconds > PATIENCE_SECONDS
+        ]
+        if late:
+            yield Finding(Level.MISSING, "Worker", f"{' and '.join(late)}: start `python manage.py worker`.")
+        else:
+            yield Finding(Level.OK, "Worker", "nothing has waited for it too long.")
+        if facts.work.dead_mails:
+            text = f"{facts.work.dead_mails} could not be delivered after every try; see the outbox in the admin."
+            yield Finding(Level.MISSING, "Mail", text)
+    if facts.redis_error is None:
+        yield Finding(Level.OFF, "Redis", "is not used: the database is the cache. Nothing is lost by it.")
+    elif facts.redis_error:
+        text = f"does not answer ({facts.redis_error}): everything works without it, but slower."
+        yield Finding(Level.MISSING, "Redis", text)
+    else:
+        yield Finding(Level.OK, "Redis", "answers.")
+    if facts.static_files:
+        yield Finding(Level.OK, "Static files", f"{facts.static_files} are collected.")
+    else:
+        yield Finding(Level.MISSING, "Static files", "are not built: run `make build`.")
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """Every finding, in the order in which somebody setting up a site would read them."""
+    parts: Iterable[Iterable[Finding]] = (
+        judge_site(facts.configuration),
+        judge_database(facts.database, debug=facts.configuration.debug),
+        judge_upstreams(facts),
+        judge_services(facts.configuration),
+        judge_work(facts),
+    )
+    return [finding for part in parts for finding in part]
