@@ -20,9 +20,10 @@ class Unit(models.TextChoices):
 class QuotaAccount(models.Model):
     """One row per account, locked first by every writer: what it serialises is exact.
 
-    It carries the head of the account's ledger chain, the running generations, the current
-    rate window and ``policy``, a copy of the allowances and overrides in force or to come
-    (written only by ``quotas.allowances`` under this lock), so that admission reads one row.
+    It carries the head of the account's ledger chain, the number of open holds, ``windows`` (what was
+    asked in each second of the last minute, by scope; see ``quotas.rates``) and ``policy``, a copy of
+    the allowances and overrides in force or to come (written only by ``quotas.allowances`` under this
+    lock), so that admission reads one row.
     """
 
     user = models.OneToOneField(
@@ -33,13 +34,14 @@ class QuotaAccount(models.Model):
     entry_seq = models.BigIntegerField(default=0)
     chain_head = models.CharField(max_length=64, default="")
     in_flight = models.IntegerField(default=0)
-    window_started_at = models.DateTimeField(null=True, blank=True)
-    window_requests = models.IntegerField(default=0)
-    window_tokens = models.BigIntegerField(default=0)
+    windows = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         db_table = "quota_accounts"
+
+    def __str__(self) -> str:
+        return str(self.user_id)
 
 
 class Allowance(models.Model):
@@ -51,7 +53,12 @@ class Allowance(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(
-        "accounts.User", on_delete=models.CASCADE, null=True, blank=True, related_name="allowances"
+        "accounts.User",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="allowances",
     )
     team_id = models.UUIDField(null=True, blank=True)
     plan = models.CharField(max_length=40)
@@ -70,6 +77,9 @@ class Allowance(models.Model):
         db_table = "allowances"
         indexes = [models.Index(fields=["user", "starts_at"], name="allowances_of_user")]
 
+    def __str__(self) -> str:
+        return f"{self.plan} for {self.user_id or 'everybody'}"
+
 
 class Override(models.Model):
     """A limit or a rate that staff set for one account, from ``starts_at`` until ``until``.
@@ -79,7 +89,7 @@ class Override(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="quota_overrides")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="quota_overrides", db_index=False)
     kind = models.CharField(max_length=8, default="limit")
     scope = models.CharField(max_length=200, default="*")
     unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.TOKENS)
@@ -96,6 +106,9 @@ class Override(models.Model):
         db_table = "quota_overrides"
         indexes = [models.Index(fields=["user", "starts_at"], name="quota_overrides_of_user")]
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.scope} {self.unit}" if self.kind == "limit" else self.kind
+
 
 class QuotaCounter(models.Model):
     """A limit and what is used and held of it, for one scope, unit and period.
@@ -106,7 +119,12 @@ class QuotaCounter(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(
-        "accounts.User", on_delete=models.CASCADE, null=True, blank=True, related_name="usage_quotas"
+        "accounts.User",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="usage_quotas",
     )
     team_id = models.UUIDField(null=True, blank=True)
     api_key_id = models.UUIDField(null=True, blank=True)
@@ -128,10 +146,14 @@ class QuotaCounter(models.Model):
                 fields=["user", "model_id", "unit", "period_start"], name="usage_quotas_one_per_period"
             ),
             models.CheckConstraint(
-                condition=models.Q(held__gte=0, tokens_used__gte=0, overrun__gte=0), name="usage_quotas_not_negative"
+                condition=models.Q(held__gte=0, tokens_used__gte=0, overrun__gte=0),
+                name="usage_quotas_not_negative",
             ),
         ]
         indexes = [models.Index(fields=["user", "reset_at"], name="usage_quotas_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.unit} from {self.period_start:%Y-%m-%d}"
 
 
 class PlatformCounter(models.Model):
@@ -152,6 +174,9 @@ class PlatformCounter(models.Model):
     class Meta:
         db_table = "platform_counters"
         constraints = [models.UniqueConstraint(fields=["day", "shard"], name="platform_counters_one_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} shard {self.shard}"
 
 
 class Hold(models.Model):
@@ -196,8 +221,10 @@ class Hold(models.Model):
             models.Index(
                 fields=["heartbeat_at"], condition=models.Q(state__in=["held", "orphaned"]), name="holds_open"
             ),
-            models.Index(fields=["user"], condition=models.Q(state__in=["held", "orphaned"]), name="holds_open_of_user"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.state}"
 
 
 class LedgerEntry(models.Model):
@@ -218,7 +245,7 @@ class LedgerEntry(models.Model):
         RECONCILE = "reconcile"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="ledger_entries")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="ledger_entries", db_index=False)
     seq = models.BigIntegerField()
     at = models.DateTimeField()
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -234,14 +261,16 @@ class LedgerEntry(models.Model):
     class Meta:
         db_table = "ledger_entries"
         constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
-        indexes = [models.Index(fields=["counter_id"], name="ledger_entries_of_counter")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seq}"
 
 
 class Grant(models.Model):
     """Allowance given once: ``source_key`` is unique, so a repeated cause grants nothing twice."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="grants")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="grants", db_index=False)
     team_id = models.UUIDField(null=True, blank=True)
     source_key = models.CharField(max_length=200, unique=True)
     scope = models.CharField(max_length=200, default="*")
@@ -257,6 +286,9 @@ class Grant(models.Model):
         db_table = "grants"
         indexes = [models.Index(fields=["user", "valid_from"], name="grants_of_user")]
 
+    def __str__(self) -> str:
+        return self.source_key
+
 
 class UsageRecord(models.Model):
     """What one dispatch used and cost, and where the figure comes from. One per hold, at most."""
@@ -269,7 +301,7 @@ class UsageRecord(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     hold = models.OneToOneField(Hold, on_delete=models.CASCADE, related_name="usage")
-    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="usage_records")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="usage_records", db_index=False)
     team_id = models.UUIDField(null=True, blank=True)
     api_key_id = models.UUIDField(null=True, blank=True)
     reference = models.CharField(max_length=80)
@@ -293,3 +325,6 @@ class UsageRecord(models.Model):
             models.Index(fields=["user", "-at"], name="usage_records_of_user"),
             models.Index(fields=["upstream_id"], name="usage_records_by_upstream"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.tokens}"

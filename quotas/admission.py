@@ -1,0 +1,300 @@
+"""Whether a call may be made, and how much may be held for it: a pure function over what was read.
+
+No database, no clock and no settings here, so that every rule can be driven with made-up states.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from oneai.kit.errors import Refusal
+from oneai.kit.money import nano_from_pico
+from quotas import rates
+from quotas.cost import Price, affordable_completion, input_bound_nano
+from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS, LimitKey, Terms, matches
+from quotas.rates import RateState, Window
+
+FLOOR: Final = 16
+"""Completion tokens below which an answer isn't worth starting, unless fewer were asked for."""
+
+BUSY_RETRY_SECONDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """An API key's own limits, per period and per minute; None: only the account's."""
+
+    id: UUID
+    limit_tokens: int | None = None
+    limit_nano_usd: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+    @property
+    def scope(self) -> str:
+        return f"key:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A wish to call a model. ``input_bound`` is a true upper bound of the prompt in tokens.
+
+    ``wanted_tokens`` is the completion that was asked for; without it ``default_tokens`` is the most
+    that is held. ``counts_as_request`` is False for the second and later generations of one turn.
+    """
+
+    account_id: UUID
+    reference: str
+    model_id: str
+    input_bound: int
+    wanted_tokens: int | None
+    default_tokens: int
+    price: Price
+    api_key: KeyLimits | None = None
+    model_classes: tuple[str, ...] = ()
+    worker: str = ""
+    counts_as_request: bool = True
+
+    @property
+    def cap(self) -> int:
+        """The most completion tokens to hold for."""
+        return max(1, self.default_tokens if self.wanted_tokens is None else self.wanted_tokens)
+
+    @property
+    def least(self) -> int:
+        """The fewest completion tokens worth a call."""
+        return min(FLOOR, self.cap)
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """What a counter says before the decision."""
+
+    used: int = 0
+    held: int = 0
+
+
+UNTOUCHED: Final = CounterState()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What the account's row says before the decision."""
+
+    in_flight: int = 0
+    windows: Mapping[str, Window] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is held of one counter; ``limit`` is its limit now (None: unlimited)."""
+
+    scope: str
+    unit: str
+    limit: int | None
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An admission: the clamped completion, what is held in all, and where."""
+
+    max_tokens: int
+    tokens: int
+    nano_usd: int
+    lines: tuple[Line, ...]
+    remaining_tokens: int | None
+
+
+def applicable(terms: Terms, ask: Ask) -> Iterator[tuple[str, str, int | None]]:
+    """(scope, unit, limit) of every counter that the call moves, plan-wide ones first."""
+    limits = terms.limits
+    yield PLAN_WIDE, TOKENS, limits.get((PLAN_WIDE, TOKENS))
+    yield PLAN_WIDE, NANO_USD, limits.get((PLAN_WIDE, NANO_USD))
+    if len(limits) > 2:
+        scopes = {ask.model_id, *(f"class:{name}" for name in ask.model_classes)}
+        for (scope, unit), limit in sorted(limits.items(), key=lambda item: item[0]):
+            if scope in scopes:
+                yield scope, unit, limit
+    key = ask.api_key
+    if key is not None:
+        if key.limit_tokens is not None:
+            yield key.scope, TOKENS, key.limit_tokens
+        if key.limit_nano_usd is not None:
+            yield key.scope, NANO_USD, key.limit_nano_usd
+
+
+def rate_scopes(terms: Terms, ask: Ask) -> list[tuple[str, int | None, int | None]]:
+    """(window, requests a minute, tokens a minute) of the windows with a limit."""
+    found: list[tuple[str, int | None, int | None]] = []
+    if terms.requests_per_minute is not None or terms.tokens_per_minute is not None:
+        found.append((PLAN_WIDE, terms.requests_per_minute, terms.tokens_per_minute))
+    key = ask.api_key
+    if key is not None and (key.requests_per_minute is not None or key.tokens_per_minute is not None):
+        found.append((key.scope, key.requests_per_minute, key.tokens_per_minute))
+    return found
+
+
+def decide(
+    account: AccountState,
+    counters: Mapping[LimitKey, CounterState],
+    terms: Terms,
+    ask: Ask,
+    at: datetime,
+    reset_at: datetime,
+) -> Decision:
+    """Admit ``ask`` with the most completion tokens that everything affords, or raise the Refusal.
+
+    ``counters`` are the account's of the period around ``at``, which ends at ``reset_at``; a missing
+    one is untouched. The order is: rates, running generations, allowed models, limits. Whoever has
+    room for the input and ``ask.least`` completion tokens everywhere is not refused.
+    """
+    if ask.input_bound < 0:
+        raise ValueError("input_bound is negative")
+    most = min(ask.cap, _rate_room(account, terms, ask, at))
+    _check_running(account, terms)
+    if not matches(terms.patterns, ask.model_id):
+        raise Refusal("model_not_allowed", details={"model": ask.model_id, "plan": terms.plan}, param="model")
+    free = ask.price.is_free
+    binding: tuple[str, str, int, CounterState] | None = None
+    lines: list[tuple[str, str, int | None]] = []
+    for scope, unit, limit in applicable(terms, ask):
+        lines.append((scope, unit, limit))
+        if limit is None or (free and unit == NANO_USD):
+            continue
+        state = counters.get((scope, unit), UNTOUCHED)
+        room = limit - state.used - state.held
+        affordable = (
+            room - ask.input_bound if unit == TOKENS else affordable_completion(ask.price, room, ask.input_bound)
+        )
+        if affordable is not None and affordable < most:
+            most, binding = affordable, (scope, unit, limit, state)
+    if most < ask.least:
+        # The rate's own room is at least that, so a limit binds.
+        assert binding is not None
+        raise _exceeded(*binding, at=at, reset_at=reset_at)
+    tokens = ask.input_bound + most
+    nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
+    made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
+    return Decision(most, tokens, nano, made, _remaining_tokens(made, counters))
+
+
+def held_nano(price: Price, input_bound: int, completion: int) -> int:
+    """What is held in nano-USD: no outcome within the bounds costs more."""
+    return input_bound_nano(price, input_bound) + nano_from_pico(completion * price.completion_pico)
+
+
+def _remaining_tokens(lines: tuple[Line, ...], counters: Mapping[LimitKey, CounterState]) -> int | None:
+    left: int | None = None
+    for line in lines:
+        if line.unit == TOKENS and line.limit is not None:
+            state = counters.get((line.scope, TOKENS), UNTOUCHED)
+            room = max(0, line.limit - state.used - state.held - line.amount)
+            left = room if left is None else min(left, room)
+    return left
+
+
+def _rate_room(account: AccountState, terms: Terms, ask: Ask, at: datetime) -> int:
+    """How many completion tokens the minute has room for.
+
+    A call that is alone in its minute is never refused or cut by the tokens' rate, however large:
+    else a long conversation could not be continued at all.
+    """
+    second = rates.second_of(at)
+    room = ask.cap
+    for scope, requests_limit, tokens_limit in rate_scopes(terms, ask):
+        window = account.windows.get(scope, ())
+        requests, tokens = rates.totals(window, second)
+        if ask.counts_as_request and requests_limit is not None and requests >= requests_limit:
+            wait = rates.wait_for(window, second, 1, requests_limit - 1)
+            raise _rate_refusal(scope, "requests_per_minute", requests_limit, 0, wait)
+        if tokens_limit is None or (tokens == 0 and tokens_limit > 0):
+            continue
+        left = tokens_limit - tokens
+        if left < ask.input_bound + ask.least:
+            wait = rates.wait_for(window, second, 2, max(0, tokens_limit - ask.input_bound - ask.least))
+            raise _rate_refusal(scope, "tokens_per_minute", tokens_limit, max(0, left), wait)
+        room = min(room, left - ask.input_bound)
+    return room
+
+
+def _rate_refusal(scope: str, name: str, limit: int, remaining: int, wait: int) -> Refusal:
+    rate = {"scope": scope, "name": name, "limit": limit, "remaining": remaining, "reset_seconds": wait}
+    what = "requests" if name == "requests_per_minute" else "tokens"
+    suffix = "Requests" if what == "requests" else "Tokens"
+    return Refusal(
+        "rate_limited",
+        f"The limit is {limit:,} {what} a minute. Try again in {wait} s.",
+        details={"rate": rate},
+        retry_after=wait,
+        headers={
+            f"X-RateLimit-Limit-{suffix}": str(limit),
+            f"X-RateLimit-Remaining-{suffix}": str(remaining),
+            f"X-RateLimit-Reset-{suffix}": f"{wait}s",
+        },
+    )
+
+
+def _check_running(account: AccountState, terms: Terms) -> None:
+    limit = terms.concurrent_generations
+    if limit is not None and account.in_flight >= limit:
+        rate = {
+            "scope": PLAN_WIDE,
+            "name": "concurrent_generations",
+            "limit": limit,
+            "running": account.in_flight,
+        }
+        raise Refusal(
+            "too_many_generations",
+            f"At most {limit} answers may run at once.",
+            details={"rate": rate},
+            retry_after=BUSY_RETRY_SECONDS,
+        )
+
+
+def limit_json(scope: str, unit: str, limit: int | None, used: int, held: int, reset_at: datetime) -> dict[str, Any]:
+    """A limit as the API shows it. ``remaining`` never falls below 0; unlimited is None."""
+    return {
+        "scope": scope,
+        "unit": unit,
+        "limit": limit,
+        "used": used,
+        "held": held,
+        "remaining": None if limit is None else max(0, limit - used - held),
+        "reset_at": reset_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _exceeded(scope: str, unit: str, limit: int, state: CounterState, *, at: datetime, reset_at: datetime) -> Refusal:
+    return Refusal(
+        "quota_exceeded",
+        f"The quota of {'tokens' if unit == TOKENS else 'cost'} is used up for this call"
+        f"{'' if scope == PLAN_WIDE else f' ({scope})'}.",
+        details={"limit": limit_json(scope, unit, limit, state.used, state.held, reset_at)},
+        retry_after=max(1, math.ceil((reset_at - at).total_seconds())),
+        headers={"X-Quota-Remaining-Tokens": str(max(0, limit - state.used - state.held))} if unit == TOKENS else {},
+    )
+
+
+def rate_state(windows: Mapping[str, Window], terms: Terms, ask: Ask, at: datetime) -> RateState:
+    """The rates after an admission; of several windows, the tightest."""
+    second = rates.second_of(at)
+    requests: tuple[int | None, int | None, int] = (None, None, 0)
+    tokens: tuple[int | None, int | None, int] = (None, None, 0)
+    for scope, requests_limit, tokens_limit in rate_scopes(terms, ask):
+        window = windows.get(scope, ())
+        used_requests, used_tokens = rates.totals(window, second)
+        if requests_limit is not None:
+            left = max(0, requests_limit - used_requests)
+            if requests[1] is None or left < requests[1]:
+                requests = (requests_limit, left, rates.reset_in(window, second, 1))
+        if tokens_limit is not None:
+            left = max(0, tokens_limit - used_tokens)
+            if tokens[1] is None or left < tokens[1]:
+                tokens = (tokens_limit, left, rates.reset_in(window, second, 2))
+    return RateState(*requests, *tokens)

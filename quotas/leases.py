@@ -1,0 +1,87 @@
+"""Holds whose producer may be gone: signs of life, and whoever takes over the settling.
+
+Neither function waits for a row that another transaction has in hand, so they can't take part in a
+deadlock: a hold in hand is being settled or claimed at this moment anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from oneai.kit import rows
+from quotas.models import Hold
+
+STALE_AFTER: Final = timedelta(seconds=12)
+"""Four missed heartbeats: a producer that is silent for longer is taken for dead."""
+
+_NAMES: Final = (
+    "id", "user_id", "api_key_id", "reference", "model_id", "price_id", "max_tokens", "tokens", "nano_usd", "worker",
+    "heartbeat_at", "checks", "created_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DueHold:
+    """A hold that the caller has claimed for its lease and is to settle or release.
+
+    ``checks`` counts the claims, this one included.
+    """
+
+    id: UUID
+    user_id: UUID
+    api_key_id: UUID | None
+    reference: str
+    model_id: str
+    price_id: UUID | None
+    max_tokens: int
+    tokens: int
+    nano_usd: int
+    worker: str
+    heartbeat_at: datetime
+    checks: int
+    created_at: datetime
+
+
+def _unlocked() -> str:
+    return " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+
+
+def heartbeat(hold_ids: Sequence[UUID], at: datetime) -> None:
+    """Note that the producers of these holds live. One statement; a hold that was closed is left alone."""
+    if not hold_ids:
+        return
+    this = rows.table(Hold)
+    ids = [this.to_db("id", value) for value in sorted(set(hold_ids))]
+    sql = (
+        f"UPDATE {this.name} SET heartbeat_at = %s WHERE id IN (SELECT id FROM {this.name} "  # noqa: S608
+        f"WHERE id IN ({rows.marks(len(ids))}) AND state = 'held' ORDER BY id{_unlocked()})"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [this.to_db("heartbeat_at", at), *ids])
+
+
+def claim_due(at: datetime, limit: int, lease: timedelta) -> list[DueHold]:
+    """Up to ``limit`` holds that are due, claimed until ``at + lease``; nobody else gets them before.
+
+    Due is a running hold without a heartbeat for STALE_AFTER, and any whose ``check_at`` has come.
+    """
+    this = rows.table(Hold)
+    moment = this.to_db("check_at", at)
+    stale = this.to_db("heartbeat_at", at - STALE_AFTER)
+    due = "((state = 'held' AND check_at IS NULL AND heartbeat_at < %s) OR (state IN ('held', 'orphaned') AND check_at <= %s))"
+    names = ",".join(this.columns[name] for name in _NAMES)
+    sql = (
+        f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "  # noqa: S608
+        f"WHERE {due} AND id IN (SELECT id FROM {this.name} WHERE {due} "
+        f"ORDER BY heartbeat_at, id LIMIT %s{_unlocked()}) RETURNING {names}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [this.to_db("check_at", at + lease), stale, moment, stale, moment, limit])
+        found = this.decoded(_NAMES, cursor.fetchall())
+    return sorted((DueHold(**row) for row in found), key=lambda hold: hold.id)

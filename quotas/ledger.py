@@ -1,0 +1,29 @@
+"""The ledger's door: what other apps need to hold, settle and release quota.
+
+A call to a model goes: ``Book.open`` in the caller's transaction, ``admit``, ``close``, commit, and
+only then upstream; while it runs ``heartbeat`` every 3 s; at its end another book with ``settle``,
+``release`` or ``orphan``. What ``claim_due`` gives was left behind, and the claimant ends it.
+"""
+
+from quotas.admission import Ask, KeyLimits, RateState
+from quotas.book import Admitted, Book, Charge, LimitState
+from quotas.ceiling import Contended
+from quotas.cost import Price, cost_nano
+from quotas.leases import STALE_AFTER, DueHold, claim_due, heartbeat
+
+__all__ = [
+    "STALE_AFTER",
+    "Admitted",
+    "Ask",
+    "Book",
+    "Charge",
+    "Contended",
+    "DueHold",
+    "KeyLimits",
+    "LimitState",
+    "Price",
+    "RateState",
+    "claim_due",
+    "cost_nano",
+    "heartbeat",
+]
