@@ -24,7 +24,12 @@ def _sqlite_datetime(value: datetime) -> str:
 
 
 def _read_sqlite_datetime(value: Any) -> datetime:
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    # Django's converters have made it a datetime where the column's declared type is known.
+    return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).replace(tzinfo=UTC)
+
+
+def _read_sqlite_date(value: Any) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
 
 
 def _as_uuid(value: Any) -> uuid.UUID:
@@ -49,7 +54,7 @@ def _converters(field: models.Field[Any, Any], vendor: str) -> tuple[Callable[[A
         return (_sqlite_datetime, _read_sqlite_datetime) if sqlite else (_IDENTITY, _IDENTITY)
     if isinstance(target, models.DateField):
         if sqlite:
-            return (lambda value: value.isoformat()), date.fromisoformat
+            return (lambda value: value.isoformat()), _read_sqlite_date
         return _IDENTITY, _IDENTITY
     if isinstance(target, models.BooleanField):
         return (int, bool) if sqlite else (_IDENTITY, _IDENTITY)
@@ -179,9 +184,7 @@ def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", whe
         values = ",".join([f"({marks(len(names))})"] * len(rows))
         source = f"(SELECT * FROM (VALUES {values})) AS v"
         value_of = [f"v.column{i + 1}" for i in range(len(names))]
-    sets = ",".join(
-        f"{this.columns[name]}={value}" for name, value in zip(names[1:], value_of[1:], strict=True)
-    )
+    sets = ",".join(f"{this.columns[name]}={value}" for name, value in zip(names[1:], value_of[1:], strict=True))
     sql = f"UPDATE {this.name} AS t SET {sets} FROM {source} WHERE t.{this.columns[key]}={value_of[0]}"  # noqa: S608
     if where:
         sql += f" AND {where}"
