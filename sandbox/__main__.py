@@ -13,9 +13,7 @@ from .server import serve
 
 def _host(text: str) -> str:
     if not is_loopback(text):
-        raise argparse.ArgumentTypeError(
-            "only a loopback address: the sandbox has no secrets and trusts everybody"
-        )
+        raise argparse.ArgumentTypeError("only a loopback address: the sandbox has no secrets and trusts everybody")
     return "127.0.0.1" if text == "localhost" else text
 
 

@@ -259,9 +259,7 @@ ODD = (
         None,
         resolves_to="openai/gpt-4o-mini",
     ),
-    Model(
-        "oddities/null-context", "Oddity: no context length", _prices("0.0000005", "0.0000015"), None, None
-    ),
+    Model("oddities/null-context", "Oddity: no context length", _prices("0.0000005", "0.0000015"), None, None),
     Model("oddities/no-pricing", "Oddity: no prices at all", {}),
     Model("oddities/no-completion-price", "Oddity: no completion price", {"prompt": "0.0000005"}),
     Model("oddities/null-price", "Oddity: null prices", {"prompt": None, "completion": None}),

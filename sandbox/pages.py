@@ -1,5 +1,4 @@
 """The look of the sandbox's own pages, and its front page."""
-# ruff: noqa: E501 - HTML and CSS
 
 from __future__ import annotations
 
@@ -74,9 +73,7 @@ def page(title: str, body: str, *, narrow: bool = False, status: int = 200) -> w
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{escape(text)}</td></tr>" for name, text in rows
-    )
+    cells = "".join(f"<tr><td><code>{escape(name)}</code></td><td>{escape(text)}</td></tr>" for name, text in rows)
     return f"<table>{cells}</table>"
 
 

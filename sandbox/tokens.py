@@ -50,9 +50,7 @@ def pieces(text: str) -> Iterator[tuple[str, int]]:
         first = shape[0]
         if first >= "\U00010000":
             yield shape, 2 + crc32(shape.encode()) % 2
-        elif first.isascii() and (
-            first.isalpha() or (first == " " and len(shape) > 1 and shape[1].isalpha())
-        ):
+        elif first.isascii() and (first.isalpha() or (first == " " and len(shape) > 1 and shape[1].isalpha())):
             yield from _word(shape)
         else:
             yield shape, 1

@@ -1,5 +1,4 @@
 """Answers for people, put together from templates by what the question asks for."""
-# ruff: noqa: E501 - the templates are prose
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ from .structured import instance
 from .topic import asks, languages, sides, topic
 
 NOTE = (
-    "> **Sandbox answer.** `{model}` is imitated here: no language model was asked, and this text comes from "
-    "templates."
+    "> **Sandbox answer.** `{model}` is imitated here: no language model was asked, and this text comes from templates."
 )
 
 OPENERS = (
@@ -134,17 +132,13 @@ def answer(
     about = topic(question)
     wanted = asks(question)
     if schema is not None:
-        value = (
-            instance(schema, about) if schema else {"topic": about, "source": "sandbox", "items": [1, 2, 3]}
-        )
+        value = instance(schema, about) if schema else {"topic": about, "source": "sandbox", "items": [1, 2, 3]}
         return pretty(value).decode()
     if "title" in wanted or "title" in asks(system):
         return f"{topic(question.splitlines()[-1] if 'title' in wanted else question).capitalize()}"
     note = NOTE.format(model=model)
     if tool_result is not None:
-        return (
-            f"The tool answered:\n\n```json\n{tool_result[:2000]}\n```\n\nThat settles **{about}**.\n\n{note}"
-        )
+        return f"The tool answered:\n\n```json\n{tool_result[:2000]}\n```\n\nThat settles **{about}**.\n\n{note}"
     parts = []
     if images:
         parts.append(f"You sent {images} image{'s' if images > 1 else ''}; a sandbox can't look at pictures.")
@@ -177,9 +171,7 @@ def _body(question: str, about: str, wanted: set[str], model: str) -> str:
             f"## Emoji for {about}\n\n{EMOJIS}\n\n- joined: 👩‍👩‍👧‍👦\n- skin tone: 👋🏽\n- flag: 🇯🇵\n- keycap: #️⃣"
         )
     if "json" in wanted:
-        parts.append(
-            f"```json\n{pretty({'topic': about, 'steps': [point for point, _ in POINTS[:3]]}).decode()}\n```"
-        )
+        parts.append(f"```json\n{pretty({'topic': about, 'steps': [point for point, _ in POINTS[:3]]}).decode()}\n```")
     if "email" in wanted and not parts:
         parts.append(
             f"**Subject:** {about.capitalize()}\n\nHello,\n\nthank you for your note about {about}. I have read it and "
@@ -214,9 +206,7 @@ def _table(question: str, about: str) -> str:
 
 
 def _steps(about: str) -> str:
-    lines = [
-        f"{number}. **{name}**: {text.format(topic=about)}." for number, (name, text) in enumerate(POINTS, 1)
-    ]
+    lines = [f"{number}. **{name}**: {text.format(topic=about)}." for number, (name, text) in enumerate(POINTS, 1)]
     return (
         f"## Steps: {about}\n\n" + "\n".join(lines) + "\n\nBefore you start:\n\n"
         "- [x] the goal is written down\n- [ ] somebody knows that you begin\n- [ ] a way back exists"
@@ -225,9 +215,7 @@ def _steps(about: str) -> str:
 
 def _explanation(about: str, seed: str) -> str:
     start = crc32(seed.encode()) % 4
-    points = "\n".join(
-        f"- **{name}**: {text.format(topic=about)}." for name, text in POINTS[start : start + 3]
-    )
+    points = "\n".join(f"- **{name}**: {text.format(topic=about)}." for name, text in POINTS[start : start + 3])
     name, text = _pick(SECTIONS, seed)
     return (
         f"## About {about}\n\n{_pick(OPENERS, seed).format(topic=about)}\n\n{points}\n\n"
@@ -246,9 +234,7 @@ def essay(question: str, *, sections: int) -> str:
         match number % 6:
             case 0:
                 first = number % len(POINTS)
-                parts.append(
-                    "\n".join(f"- **{a}**: {b.format(topic=about)}." for a, b in POINTS[first : first + 3])
-                )
+                parts.append("\n".join(f"- **{a}**: {b.format(topic=about)}." for a, b in POINTS[first : first + 3]))
             case 2:
                 parts.append(snippets.snippet(("python", "rust", "sql", "go")[number // 6 % 4], ""))
             case 3:

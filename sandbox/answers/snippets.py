@@ -1,5 +1,4 @@
 """Short programs that run, in several languages, to fill answers about code."""
-# ruff: noqa: E501 - programs as they stand
 
 from __future__ import annotations
 

@@ -32,11 +32,7 @@ def instance(schema: Mapping[str, Any], topic: str, depth: int = 0) -> Any:
         case "array":
             items = schema.get("items")
             number = max(1, int(schema.get("minItems", 2)))
-            return (
-                [instance(items, topic, depth + 1) for _ in range(number)]
-                if isinstance(items, Mapping)
-                else []
-            )
+            return [instance(items, topic, depth + 1) for _ in range(number)] if isinstance(items, Mapping) else []
         case "integer":
             return int(schema.get("minimum", 1))
         case "number":

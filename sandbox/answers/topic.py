@@ -65,9 +65,6 @@ def topic(question: str) -> str:
 
 def sides(question: str) -> tuple[str, str] | None:
     """The two things that a question compares."""
-    found = re.search(
-        r"([\w+#. -]{2,40}?)\s+(?:vs\.?|versus|or|and|with)\s+([\w+#. -]{2,40})",
-        topic(question),
-        re.IGNORECASE,
-    )
+    about = re.sub(r"^.*\b(?:compar\w+|between|differences?|table of|pros and cons of)\b", "", topic(question))
+    found = re.search(r"([\w+#. -]{2,40}?)\s+(?:vs\.?|versus|or|and|with)\s+([\w+#. -]{2,40})", about, re.IGNORECASE)
     return (found.group(1).strip(), found.group(2).strip()) if found else None

@@ -36,9 +36,7 @@ class Person:
 def person(name: str, email: str, verified: bool = True, sub: str = "") -> Person:
     """A person whose account number follows from the e-mail address unless one is given."""
     number = str(int(hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:16], 16))
-    return Person(
-        sub or "1" + number.zfill(20)[-20:], name.strip() or email.split("@")[0], email.strip(), verified
-    )
+    return Person(sub or "1" + number.zfill(20)[-20:], name.strip() or email.split("@")[0], email.strip(), verified)
 
 
 PEOPLE = (
@@ -76,9 +74,7 @@ class Sessions:
         self.pkce_required = True
         self.last_jti = ""
 
-    def grant(
-        self, person: Person, redirect_uri: str, scope: str, challenge: str | None, nonce: str | None
-    ) -> str:
+    def grant(self, person: Person, redirect_uri: str, scope: str, challenge: str | None, nonce: str | None) -> str:
         """Keeps a consent and gives its code."""
         now = time.time()
         self._grants = {code: grant for code, grant in self._grants.items() if grant.expires > now}

@@ -1,5 +1,4 @@
 """The consent page: who signs in, and back to the site with a code."""
-# ruff: noqa: E501 - HTML
 
 from __future__ import annotations
 

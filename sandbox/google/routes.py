@@ -173,7 +173,7 @@ async def control(request: web.Request) -> web.Response:
 
 
 async def credential(request: web.Request) -> web.Response:
-    """An identity token as One Tap hands it over: `email`, `name`, `verified`, `sub`, `aud`, `nonce`, `fault`."""
+    """An identity token as of One Tap: `email`, `name`, `verified`, `sub`, `aud`, `nonce`, `fault`."""
     given = await fields(request)
     fault = given.get("fault")
     if fault is not None and fault not in FAULTS:
@@ -184,9 +184,7 @@ async def credential(request: web.Request) -> web.Response:
         bool(given.get("verified", True)),
         str(given.get("sub", "")),
     )
-    made = _id_token(
-        request, request.app[WORLD], who, str(given.get("aud", CLIENT_ID)), given.get("nonce"), fault
-    )
+    made = _id_token(request, request.app[WORLD], who, str(given.get("aud", CLIENT_ID)), given.get("nonce"), fault)
     return answer({"credential": made})
 
 

@@ -1,5 +1,4 @@
 """The mailbox for people, and for tests."""
-# ruff: noqa: E501 - HTML
 
 from __future__ import annotations
 

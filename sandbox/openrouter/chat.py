@@ -39,9 +39,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         return error.response()
     dispatch = _dispatch(world, asked, model, scenario)
     world.remember(dispatch)
-    headers = {
-        name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"
-    }
+    headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
     script = write(asked, model, scenario, headers)
     bill = Bill(model, script.prompt_tokens, script.cached_tokens, script.searches)
     if scenario and scenario.stall_headers:
@@ -55,9 +53,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         return garbage(request, scenario.raw, asked.stream, dispatch.generation_id)
     if scenario and scenario.body_error:
         failed(world, dispatch, bill)
-        body = refusal(
-            502, "Provider returned error", "provider_unavailable", provider_name="SandboxCloud"
-        ).body
+        body = refusal(502, "Provider returned error", "provider_unavailable", provider_name="SandboxCloud").body
         return web.json_response(body, headers={"X-Generation-Id": dispatch.generation_id})
     if asked.stream:
         return await stream(request, world, dispatch, script, bill, scenario)
@@ -110,8 +106,8 @@ def _refusal(asked: Asked, model: Model, scenario: Scenario | None) -> Refused |
             return refusal(
                 400,
                 f"This endpoint's maximum context length is {model.context_length} tokens. However, you "
-                f"requested about {tokens + (asked.cap or 0)} tokens ({tokens} of text input, {asked.cap or 0} "
-                "in the output). Please reduce the length of either one.",
+                f"requested about {tokens + (asked.cap or 0)} tokens ({tokens} of text input, "
+                f"{asked.cap or 0} in the output). Please reduce the length of either one.",
                 "context_length_exceeded",
             )
     if scenario and scenario.http:

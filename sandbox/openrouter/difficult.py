@@ -1,5 +1,4 @@
 """Text that is hard to carry: characters, bytes and markup that break careless readers."""
-# ruff: noqa: E501 - texts as they stand
 
 from __future__ import annotations
 
@@ -15,9 +14,7 @@ EMOJI = (
     "a combining e\u0301 and a Zalgo z\u0336\u0337\u0321, and Devanagari क्षि. The end 🎉"
 )
 
-CONTROLS = (
-    "before\x00after, bell\x07, escape\x1b[31mred\x1b[0m, backspace\x08, delete\x7f, next line. Still here."
-)
+CONTROLS = "before\x00after, bell\x07, escape\x1b[31mred\x1b[0m, backspace\x08, delete\x7f, next line. Still here."
 
 SEPARATORS = (
     "one\rtwo\r\nthree\u2028four\u2029five\u0085six\x0bseven\x0ceight\n\ndata: nine\nevent: ten\n: eleven\n"

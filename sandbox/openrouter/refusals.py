@@ -48,9 +48,7 @@ def refusal(
     return Refused(status, {"error": error, "user_id": "user_sandbox"}, headers or {})
 
 
-def availability(
-    status: int, code: str, message: str, model: str, *, retryable: bool, with_code: bool
-) -> Refused:
+def availability(status: int, code: str, message: str, model: str, *, retryable: bool, with_code: bool) -> Refused:
     """An error with the newer `availability` object; its samples leave `code` out."""
     error: dict[str, Any] = {
         "message": message,
@@ -86,9 +84,7 @@ def unknown_model(model: str) -> Refused:
     }
     message = f"{model} is not a valid model ID"
     metadata = {"error_type": "invalid_request"}
-    return Refused(
-        400, {"error": {"code": 400, "message": message, "metadata": metadata, "availability": missing}}
-    )
+    return Refused(400, {"error": {"code": 400, "message": message, "metadata": metadata, "availability": missing}})
 
 
 def preflight(asked: int, affordable: int) -> Refused:
@@ -104,9 +100,7 @@ def preflight(asked: int, affordable: int) -> Refused:
 
 def insufficient_credits() -> Refused:
     """402 because nothing is left."""
-    return refusal(
-        402, "Insufficient credits. Add more credits to the account and retry.", "payment_required"
-    )
+    return refusal(402, "Insufficient credits. Add more credits to the account and retry.", "payment_required")
 
 
 EDGE_PAGE = (

@@ -12,9 +12,7 @@ PROMPT_PRICE = "0.0000005"
 COMPLETION_PRICE = "0.0000015"
 CACHE_READ_PRICE = "0.00000005"
 
-UsageShape = Literal[
-    "current", "old", "none", "no-cost", "null-cost", "null-details", "twice", "each", "string"
-]
+UsageShape = Literal["current", "old", "none", "no-cost", "null-cost", "null-details", "twice", "each", "string"]
 Break = Literal[
     "error", "error-no-choices", "error-string-code", "error-with-usage", "choice-error",
     "cut", "reset", "end", "stall", "malformed",

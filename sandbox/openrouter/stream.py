@@ -50,9 +50,7 @@ class Streaming:
         self._head = compact(head)[:-1]
         self._padded = False
 
-    def _chunk(
-        self, delta: bytes, reason: str | None = None, native: str | None = None, more: bytes = b""
-    ) -> bytes:
+    def _chunk(self, delta: bytes, reason: str | None = None, native: str | None = None, more: bytes = b"") -> bytes:
         extra = b""
         if self.scenario.usage == "each":
             extra += b',"usage":' + compact(self.bill.usage())

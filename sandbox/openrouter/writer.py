@@ -30,7 +30,7 @@ def end_connection(request: web.Request, *, reset: bool = False) -> None:
 
 
 class Writer:
-    """The event stream of one answer. A reader that left is noted in the dispatch; writing then does nothing."""
+    """The event stream of one answer. A reader that left is noted in the dispatch and gets no more."""
 
     def __init__(self, request: web.Request, dispatch: Dispatch, scenario: Scenario | None) -> None:
         self._request = request
