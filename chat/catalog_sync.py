@@ -7,6 +7,7 @@ with its reason, what vanished is unlisted; a catalogue that fails, is empty or 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 from uuid import UUID
@@ -71,9 +72,7 @@ def _new_version(model: AIModel, offer: Offer, version: int) -> ModelPrice | Non
     """A new version of the model's price; None when the one in force stays. A price set by staff stays."""
     if offer.price is None:
         return None
-    if model.price is not None and (
-        model.price.source == ModelPrice.Source.STAFF or _same(model.price, offer.price)
-    ):
+    if model.price is not None and (model.price.source == ModelPrice.Source.STAFF or _same(model.price, offer.price)):
         return None
     return ModelPrice(model=model, version=version, **asdict(offer.price))
 
@@ -180,3 +179,12 @@ def set_staff_price(model_id: UUID, price: pricing.PriceList) -> ModelPrice:
         version.save(force_insert=True)
         AIModel.objects.filter(pk=model.pk).update(price=version)
     return version
+
+
+def switch(model_ids: Iterable[UUID], *, on: bool) -> list[str]:
+    """Switch models on or off for everybody; the slugs of those that were not so already."""
+    with transaction.atomic():
+        changing = AIModel.objects.filter(pk__in=list(model_ids)).exclude(is_enabled=on).order_by("slug")
+        slugs = list(changing.values_list("slug", flat=True))
+        AIModel.objects.filter(slug__in=slugs).update(is_enabled=on)
+    return slugs

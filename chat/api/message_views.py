@@ -1,0 +1,110 @@
+"""Messages over HTTP: those of a conversation, and a person's whole history."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chat import conversations
+from chat.access import conversation_for
+from chat.api.conversation_views import PAGE_PARAMETERS
+from chat.api.doors import ScopedView, principal
+from chat.api.fields import choice_parameter, flag_parameter, moment_parameter, text_parameter
+from chat.api.paging import Pages, list_response, slice_of
+from chat.api.shapes import MESSAGE_COLUMNS, MessageShape
+from chat.models import Conversation, Message
+
+ROLES: Final = {"": "", "user": "user", "assistant": "assistant"}
+_SEARCH: Final = [
+    OpenApiParameter("model", str, description="Answers of this model only."),
+    OpenApiParameter("q", str, description="Part of the text, up to 200 characters."),
+]
+
+
+class ConversationMessages(ScopedView):
+    """The messages of a conversation."""
+
+    scope = "conversations"
+    pagination_class = Pages  # read by the OpenAPI schema alone
+
+    @extend_schema(
+        operation_id="conversations_messages",
+        parameters=[
+            OpenApiParameter("tree", bool, description="All branches, not just the one that is shown."),
+            OpenApiParameter("role", str, enum=["user", "assistant"]),
+            *_SEARCH,
+            *PAGE_PARAMETERS,
+        ],
+        responses=MessageShape(many=True),
+    )
+    def get(self, request: Request, conversation_id: str) -> Response:
+        """Messages, oldest first: of the branch that is shown, or with ``tree`` of all."""
+        conversation = conversation_for(principal(request), conversation_id)
+        role = choice_parameter(request, "role", ROLES, "")
+        model, q = text_parameter(request, "model"), text_parameter(request, "q")
+        if flag_parameter(request, "tree"):
+            found = _narrowed(Message.objects.filter(conversation=conversation), model, q)
+            if role:
+                found = found.filter(role=role)
+            return _pages(self, request, found, ("created_at", "id"))
+        return _path(request, conversation, role, model, q)
+
+
+def _path(request: Request, conversation: Conversation, role: str, model: str, q: str) -> Response:
+    ids = conversations.active_path(conversation.pk, conversation.active_message_id, role=role, model=model, contains=q)
+    page, following, before = slice_of(request, ids)
+    rows: dict[UUID, Message] = Message.objects.only(*MESSAGE_COLUMNS).in_bulk(list(page))
+    shown = [rows[message_id] for message_id in page if message_id in rows]
+    return list_response(MessageShape(shown, many=True).data, following, before)
+
+
+def _narrowed(found: QuerySet[Message], model: str, q: str) -> QuerySet[Message]:
+    if model:
+        found = found.filter(model_id=model)
+    if q:
+        found = found.filter(content__icontains=q)
+    return found
+
+
+def _pages(view: Any, request: Request, found: QuerySet[Message], order: tuple[str, ...]) -> Response:
+    pages = Pages(order)
+    page = pages.paginate_queryset(found.only(*MESSAGE_COLUMNS), request, view)
+    return pages.get_paginated_response(MessageShape(page, many=True).data)
+
+
+class History(ScopedView):
+    """Everything that a person said and was answered."""
+
+    scope = "conversations"
+    pagination_class = Pages  # read by the OpenAPI schema alone
+
+    @extend_schema(
+        operation_id="chat_history",
+        parameters=[
+            OpenApiParameter("from", str, description="A date or a time in ISO 8601, the first included."),
+            OpenApiParameter("to", str, description="A date or a time in ISO 8601, the last included."),
+            OpenApiParameter("conversation", str, description="The id of one conversation."),
+            *_SEARCH,
+            *PAGE_PARAMETERS,
+        ],
+        responses=MessageShape(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Messages of all conversations that are not deleted, the newest first."""
+        who = principal(request)
+        found = Message.objects.filter(
+            user_id=who.user_id, conversation__deleted_at=None, conversation__temporary=False
+        )
+        if conversation_id := text_parameter(request, "conversation"):
+            found = found.filter(conversation=conversation_for(who, conversation_id))
+        if start := moment_parameter(request, "from"):
+            found = found.filter(created_at__gte=start)
+        if end := moment_parameter(request, "to", end=True):
+            found = found.filter(created_at__lte=end)
+        found = _narrowed(found, text_parameter(request, "model"), text_parameter(request, "q"))
+        return _pages(self, request, found, ("-created_at", "-id"))

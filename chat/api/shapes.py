@@ -1,0 +1,174 @@
+"""How conversations and messages look on the wire, and what may be written to them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from chat import catalog
+from chat.api.fields import Body, Flag, Metadata, Tags, Text
+from chat.models import Conversation, Message
+from chat.requests import LONGEST_SYSTEM
+from oneai.kit.errors import Refusal
+
+MESSAGE_COLUMNS: Final = (
+    "id", "role", "content", "status", "model_id", "parent_message_id", "finish_reason", "tokens_used",
+    "usage", "created_at",
+)  # fmt: skip
+"""What a message's shape needs: the cached HTML and the reasoning stay in the database."""
+
+
+class EmptyIsNull(serializers.CharField):
+    """A text column whose empty value is null outside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+        return value or None
+
+
+class UsageShape(serializers.Serializer[Any]):
+    """What an answer used, in tokens and dollars; ``estimated`` until the upstream's own figure is there."""
+
+    prompt_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    reasoning_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    total_tokens = serializers.IntegerField()
+    cost_usd = serializers.CharField()
+    estimated = serializers.BooleanField()
+
+
+class ConversationShape(serializers.Serializer[Conversation]):
+    """A conversation, without what is said in it."""
+
+    id = serializers.UUIDField()
+    title = serializers.CharField(help_text="Empty until there is one.")
+    model = EmptyIsNull(help_text="What the next message is sent to unless it says otherwise.")
+    system = EmptyIsNull()
+    folder = serializers.UUIDField(allow_null=True, read_only=True, default=None)
+    tags = serializers.ListField(child=serializers.CharField())
+    pinned = serializers.BooleanField()
+    archived = serializers.BooleanField()
+    message_count = serializers.IntegerField()
+    active_message_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    last_message_at = serializers.DateTimeField(allow_null=True)
+    metadata = serializers.DictField()
+
+    def to_representation(self, instance: Conversation) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        if not instance.message_count:
+            # The column has the time of creation while there is no message, so that lists sort by it.
+            shown["last_message_at"] = None
+        return shown
+
+
+class MessageShape(serializers.Serializer[Message]):
+    """A message: what was asked, or what a model answered."""
+
+    id = serializers.UUIDField()
+    role = serializers.ChoiceField(choices=Message.Role.choices)
+    content = serializers.CharField()
+    status = serializers.ChoiceField(choices=Message.Status.choices)
+    model = EmptyIsNull(source="model_id")
+    parent_message_id = serializers.UUIDField(allow_null=True)
+    finish_reason = EmptyIsNull()
+    tokens_used = serializers.IntegerField()
+    usage = UsageShape(allow_null=True)
+    attachments = serializers.ListField(child=serializers.DictField(), read_only=True, default=list)
+    created_at = serializers.DateTimeField()
+
+
+class LimitShape(serializers.Serializer[Any]):
+    """A limit and what is left of it; ``limit`` and ``remaining`` are null when it is unlimited."""
+
+    scope = serializers.CharField()
+    unit = serializers.ChoiceField(choices=["tokens", "nano_usd"])
+    limit = serializers.IntegerField(allow_null=True)
+    used = serializers.IntegerField()
+    held = serializers.IntegerField()
+    remaining = serializers.IntegerField(allow_null=True)
+    reset_at = serializers.DateTimeField()
+
+
+class PricingShape(serializers.Serializer[Any]):
+    """US dollars per million tokens, as decimal strings."""
+
+    prompt = serializers.CharField()
+    completion = serializers.CharField()
+
+
+class ModelShape(serializers.Serializer[Any]):
+    """A model that may be asked now. ``allowed``: by the person's plan and key."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    context_length = serializers.IntegerField(allow_null=True)
+    max_output = serializers.IntegerField(allow_null=True)
+    input_modalities = serializers.ListField(child=serializers.CharField())
+    supports = serializers.ListField(child=serializers.CharField())
+    pricing = PricingShape()
+    allowed = serializers.BooleanField()
+    quota = LimitShape(allow_null=True, help_text="The limit of this model alone; null when it has none.")
+    local = serializers.BooleanField(help_text="Runs on the machine of this site.")
+
+
+class OpenAIModelShape(serializers.Serializer[Any]):
+    """A model in OpenAI's shape."""
+
+    id = serializers.CharField()
+    object = serializers.ChoiceField(choices=["model"])
+    created = serializers.IntegerField()
+    owned_by = serializers.CharField()
+    context_length = serializers.IntegerField(allow_null=True)
+
+
+class OpenAIModelList(serializers.Serializer[Any]):
+    """OpenAI's list of models: one page."""
+
+    object = serializers.ChoiceField(choices=["list"])
+    data = OpenAIModelShape(many=True)
+
+
+def _known_model(slug: str) -> str:
+    """``slug`` if the catalogue has it; Refusal ``model_not_found``."""
+    if slug and slug not in catalog.current().models:
+        raise Refusal("model_not_found", param="model")
+    return slug
+
+
+class NewConversation(Body):
+    """What a conversation may begin with."""
+
+    title = Text(max_length=200, required=False)
+    model = Text(max_length=200, required=False)
+    system = Text(max_length=LONGEST_SYSTEM, required=False, allow_blank=True, trim_whitespace=False)
+    metadata = Metadata(required=False)
+
+    def validate_model(self, value: str) -> str:
+        return _known_model(value)
+
+
+class ConversationTitle(Body):
+    """A new title."""
+
+    title = Text(max_length=200)
+
+
+class ConversationChange(Body):
+    """What may be changed: what is left out or null stays; an empty ``model`` or ``system`` clears it."""
+
+    title = Text(max_length=200, required=False)
+    model = Text(max_length=200, required=False, allow_blank=True)
+    system = Text(max_length=LONGEST_SYSTEM, required=False, allow_blank=True, trim_whitespace=False)
+    pinned = Flag(required=False)
+    archived = Flag(required=False)
+    tags = Tags(required=False)
+    metadata = Metadata(required=False)
+    active_message_id = Text(max_length=36, required=False, help_text="A message of this conversation.")
+
+    def validate_model(self, value: str) -> str:
+        return _known_model(value)

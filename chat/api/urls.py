@@ -1,0 +1,15 @@
+"""The routes of conversations and models below /api/. The streaming ones stand in front of Django."""
+
+from django.urls import path
+
+from chat.api import conversation_views, message_views, model_views
+
+urlpatterns = [
+    path("chat/models", model_views.ModelList.as_view()),
+    path("chat/history", message_views.History.as_view()),
+    path("conversations", conversation_views.ConversationList.as_view()),
+    path("conversations/<str:conversation_id>", conversation_views.ConversationDetail.as_view()),
+    path("conversations/<str:conversation_id>/title", conversation_views.ConversationTitleView.as_view()),
+    path("conversations/<str:conversation_id>/restore", conversation_views.ConversationRestore.as_view()),
+    path("conversations/<str:conversation_id>/messages", message_views.ConversationMessages.as_view()),
+]
