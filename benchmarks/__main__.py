@@ -39,7 +39,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scenario", type=_listed((*SCENARIOS, PAGES)), help="S1,S2,… (default: all)")
     parser.add_argument("--database", type=_listed(DATABASES), default=list(DATABASES))
-    parser.add_argument("--door", type=_listed(tuple(DOORS)), default=list(DOORS))
+    parser.add_argument("--door", type=_listed(tuple(DOORS)), default=["v1", "api"], help="v1, api, ws")
     parser.add_argument("--workers", type=_listed(("1", "2")), default=None, help="1, 2 or 1,2")
     parser.add_argument("--rounds", type=int, default=2, help="of each server in turn")
     parser.add_argument("--accounts", type=int, default=8, help="that the streams are spread over")
@@ -48,14 +48,10 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=18400, help="the first of four ports")
     parser.add_argument("--scratch", type=Path, help="folder for databases and logs")
     parser.add_argument("--floor", action="store_true", help="only the upstream and the bare relay")
-    parser.add_argument(
-        "--server-url", help="measure this OpenAI-compatible server, e.g. http://127.0.0.1:4000/v1"
-    )
+    parser.add_argument("--server-url", help="measure this OpenAI-compatible server, e.g. http://127.0.0.1:4000/v1")
     parser.add_argument("--key", default="bench", help="its key")
     parser.add_argument("--model-prefix", default="", help="what stands before bench/… in its model names")
-    parser.add_argument(
-        "--server-pid", type=int, help="its process, to pin it and to measure time and memory"
-    )
+    parser.add_argument("--server-pid", type=int, help="its process, to pin it and to measure time and memory")
     given = parser.parse_args(arguments)
     if given.quick:
         given.rounds = 1
@@ -92,9 +88,7 @@ async def _run(given: argparse.Namespace, wish: Wish) -> list[Section]:
         url = urlsplit(given.server_url)
         path = url.path.rstrip("/") + "/chat/completions"
         host = "127.0.0.1" if url.hostname == "localhost" else url.hostname or ""
-        return await measure_peer(
-            wish, host, url.port or 80, path, given.key, given.model_prefix, given.server_pid
-        )
+        return await measure_peer(wish, host, url.port or 80, path, given.key, given.model_prefix, given.server_pid)
     sections: list[Section] = []
     for workers in sorted(map(int, given.workers)):
         for database in given.database:

@@ -14,6 +14,7 @@ class Door:
     body: Callable[[str, str, bool], bytes]
     marker: bytes
     only_streams: bool = False
+    websocket: bool = False
 
 
 def _question(tag: str) -> str:
@@ -31,7 +32,13 @@ def _chat(model: str, tag: str, stream: bool) -> bytes:
     return json.dumps({"content": _question(tag), "model": model}).encode()
 
 
+def _frame(model: str, tag: str, stream: bool) -> bytes:
+    body = {"type": "send", "request_id": tag, "content": _question(tag), "model": model}
+    return json.dumps(body).encode()
+
+
 UPSTREAM = Door("upstream", "/api/v1/chat/completions", _openai, b"data: [DONE]")
 V1 = Door("v1", "/v1/chat/completions", _openai, b"data: [DONE]")
 API = Door("api", "/api/chat/stream", _chat, b"event: turn.completed", only_streams=True)
-DOORS = {door.name: door for door in (V1, API)}
+WS = Door("ws", "/ws/chat", _frame, b'turn.completed"', only_streams=True, websocket=True)
+DOORS = {door.name: door for door in (V1, API, WS)}

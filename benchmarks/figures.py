@@ -106,6 +106,7 @@ TARGETS = {
     "rss-idle": Target("RSS idle per worker", 140, 90, "96", "MB"),
     "rss-stream": Target("RSS growth per stream in S3", 80, 30, "120", "KB"),
     "workers": Target("two workers against one, PostgreSQL, S4", 1.6, 1.9, "-", more=True),
+    "statements": Target("statements per turn, 8 at once, PostgreSQL", 4, 2, "-"),
     "s8-time": Target("S8 slowest page, server time p95, warm", 60, 25, "-", "ms"),
     "s8-queries": Target("S8 most queries of a page", 8, 5, "-"),
     "s8-growth": Target("S8 queries more for many rows than for few", 0, 0, "-"),

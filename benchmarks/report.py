@@ -136,9 +136,7 @@ def text(head: Mapping[str, str], sections: Sequence[Section], across: Sequence[
     return "\n".join(lines)
 
 
-def write_json(
-    path: Path, head: Mapping[str, str], sections: Sequence[Section], across: Sequence[Figure]
-) -> None:
+def write_json(path: Path, head: Mapping[str, str], sections: Sequence[Section], across: Sequence[Figure]) -> None:
     """The same figures for machines; what was not measured is null."""
 
     def figure(one: Figure) -> dict[str, object]:

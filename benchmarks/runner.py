@@ -16,7 +16,8 @@ from benchmarks.measure import Sample, measure_calmly
 from benchmarks.pages import Page, PagesFailed, page_figures
 from benchmarks.pages import measure as measure_pages
 from benchmarks.pages import seed as seed_pages
-from benchmarks.scenarios import SCENARIOS, WARM_UP, Scenario
+from benchmarks.scenarios import EIGHT, SCENARIOS, WARM_UP, Scenario
+from benchmarks.statements import Log
 from benchmarks.subjects import Subject, byte_proxy, direct, start_byte_proxy, start_simulator, through
 
 MODELS = tuple(dict.fromkeys([*(scenario.model for scenario in SCENARIOS.values()), WARM_UP.model]))
@@ -90,7 +91,10 @@ async def _rounds(
 
 async def _warm(subject: Subject) -> str:
     """A first load that does not count; what was wrong with it, or an empty text."""
-    outcome = await run_load(subject.target, WARM_UP.load)
+    try:
+        outcome = await run_load(subject.target, WARM_UP.load)
+    except (OSError, TimeoutError) as problem:
+        return f"{type(problem).__name__} {problem}"
     if outcome.whole == outcome.asked and outcome.asked:
         return ""
     return f"{dict(outcome.complaints)} {outcome.examples}"
@@ -109,7 +113,10 @@ async def _measure_section(wish: Wish, section: Section, base: Ground, subject: 
         if door.only_streams and not scenario.load.streaming:
             continue
         subjects = (base.direct, base.relay, subject)
-        section.samples[scenario.id] = await _rounds(wish, scenario, subjects, base.helpers)
+        try:
+            section.samples[scenario.id] = await _rounds(wish, scenario, subjects, base.helpers)
+        except (OSError, TimeoutError) as problem:
+            section.notes.append(f"{scenario.id} broke off: {type(problem).__name__} {problem}")
     section.figures = figures(section.samples, subject.name, section.database)
     if idle:
         section.figures.append(Figure("rss-idle", idle))
@@ -118,6 +125,21 @@ async def _measure_section(wish: Wish, section: Section, base: Ground, subject: 
             f"{len(section.cores.server)} cores for {section.workers} workers and the load: they share, so "
             "this says nothing of a machine where each has its own."
         )
+
+
+async def _statements(wish: Wish, running: product.Running, section: Section, subject: Subject) -> None:
+    """Counts statements in a load of its own, because the log takes time."""
+    if running.postgres is None:
+        return
+    wish.say("counting statements")
+    log = Log(running.postgres.superuser_url, running.postgres.folder / "log")
+    await asyncio.sleep(1)
+    log.begin()
+    outcome = await run_load(subject.target, EIGHT.load)
+    await asyncio.sleep(2)
+    found = log.end(outcome.asked)
+    section.figures.append(Figure("statements", found.per_turn))
+    section.notes.append(f"{found.commits_per_turn:.2f} commits per turn at 8 at once, {found.turns} turns.")
 
 
 async def _pages(wish: Wish, running: product.Running, section: Section) -> None:
@@ -142,9 +164,7 @@ async def measure_product(
     with ground(wish, cores) as base:
         wish.say(f"starting the product on {database}, {workers} worker(s)")
         try:
-            running = product.start(
-                database, workers, wish.accounts, wish.port, wish.port + 2, cores, wish.scratch
-            )
+            running = product.start(database, workers, wish.accounts, wish.port, wish.port + 2, cores, wish.scratch)
         except product.NotMeasurable as problem:
             section = Section(f"OneAI on {database}", "OneAI", database, workers, "-", cores)
             section.notes.append(f"The product did not start: {problem}")
@@ -161,6 +181,8 @@ async def measure_product(
                 subject = Subject("OneAI", target, running.roots, running.database_roots)
                 helpers = (*base.helpers, *running.helpers)
                 await _measure_section(wish, section, Ground(base.direct, base.relay, helpers), subject, door)
+                if wish.scenarios and workers == 1:
+                    await _statements(wish, running, section, subject)
             if wish.pages and workers == 1:
                 await _pages(wish, running, sections[0])
             wish.say("auditing the ledger")

@@ -41,9 +41,7 @@ SCENARIOS = {
             "50 streams, 200 chunks, 10 ms apart, begun within 0.5 s",
             _load(200, 10, 50, 50, ramp_s=0.5),
         ),
-        Scenario(
-            "S4", "answers of 20 tokens, not streamed, 32 at once, no delay", replace(_BURST, streaming=False)
-        ),
+        Scenario("S4", "answers of 20 tokens, not streamed, 32 at once, no delay", replace(_BURST, streaming=False)),
         Scenario("S6", "answers of 20 tokens, streamed, 32 at once, no delay", _BURST),
         Scenario(
             "S7",
@@ -54,6 +52,9 @@ SCENARIOS = {
 }
 
 WARM_UP = Scenario("warm-up", "", replace(_load(20, 0, 8, 200), seconds=10.0))
+
+# As many at once as the target for statements names.
+EIGHT = Scenario("statements", "", replace(_load(20, 0, 8, 400), seconds=20.0))
 
 
 def quick(scenario: Scenario) -> Scenario:

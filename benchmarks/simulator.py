@@ -202,9 +202,7 @@ def _unchunked(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-async def serve(
-    port: int, models: list[str], alter: Callable[[int, bytes], bytes] | None = None
-) -> asyncio.Server:
+async def serve(port: int, models: list[str], alter: Callable[[int, bytes], bytes] | None = None) -> asyncio.Server:
     """Listens on loopback; `port` 0 takes a free one."""
     upstream = Upstream(models)
     loop = asyncio.get_running_loop()

@@ -38,7 +38,7 @@ def through(
     def body(model: str, tag: str, stream: bool) -> bytes:
         return door.body(model_prefix + model, tag, stream)
 
-    return Target(name, port, path or door.path, body, door.marker, tuple(keys), host)
+    return Target(name, port, path or door.path, body, door.marker, tuple(keys), host, door.websocket)
 
 
 def direct(port: int) -> Subject:

@@ -26,9 +26,7 @@ def sample(*, first_ms: int, lag_ms: int, cpu_s: float, whole: int = 10, seconds
     outcome.total_ns = array("q", [seconds * 1_000 * MS] * whole)
     if whole < 10:
         outcome.complaints = Counter({"chunks missing": 10 - whole})
-    return Sample(
-        outcome, wall_s=seconds, server_cpu_s=cpu_s, resident_before=1 << 20, resident_peak=11 << 20
-    )
+    return Sample(outcome, wall_s=seconds, server_cpu_s=cpu_s, resident_before=1 << 20, resident_peak=11 << 20)
 
 
 def test_percentiles_are_nearest_rank() -> None:

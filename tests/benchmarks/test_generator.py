@@ -65,9 +65,7 @@ async def test_the_bare_relay_passes_everything_on() -> None:
     ],
     ids=["one left out", "one doubled", "another's"],
 )
-async def test_what_is_wrong_on_the_wire_is_seen(
-    alter: Callable[[int, bytes], bytes], complaint: str
-) -> None:
+async def test_what_is_wrong_on_the_wire_is_seen(alter: Callable[[int, bytes], bytes], complaint: str) -> None:
     async with upstream(alter) as port:
         outcome = await ask(port, Load(slug(10, 0), 10, 2, 4))
     assert outcome.whole == 0
