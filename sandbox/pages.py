@@ -43,15 +43,17 @@ input[type=text], input[type=email] { font: inherit; width: 100%; padding: .55re
 label { display: block; }
 """
 
-# A consent is a form whose answer leads back to the site, on whatever port it runs.
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "form-action 'self' http://localhost:* http://127.0.0.1:* http://[::1]:*"
+    "form-action 'self'"
 )
 
 
-def page(title: str, body: str, *, narrow: bool = False, status: int = 200) -> web.Response:
-    """An HTML page that says what it is. `body` is HTML, `title` is text."""
+def page(title: str, body: str, *, narrow: bool = False, status: int = 200, leads_to: str = "") -> web.Response:
+    """An HTML page that says what it is. `body` is HTML, `title` is text.
+
+    `leads_to` is the origin that a form of the page may redirect to, beside the sandbox itself.
+    """
     html = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -65,7 +64,6 @@ def _word(word: str) -> Iterator[tuple[str, int]]:
         yield word[start : start + step], 1
 
 
-@lru_cache(maxsize=512)
 def count(text: str) -> int:
     """Tokens of a text."""
     return sum(tokens for _, tokens in pieces(text))

@@ -98,16 +98,17 @@ async def ask(request: web.Request) -> web.Response:
         if not EMAIL.fullmatch(hint):
             return _back(query, error="interaction_required")
         return _consented(world, query, _known(hint) or person("", hint))
-    return page("Sign in", _form(hint, query.get("redirect_uri", "")), narrow=True)
+    back = urlsplit(query["redirect_uri"])
+    return page("Sign in", _form(hint, back.netloc), narrow=True, leads_to=f"{back.scheme}://{back.netloc}")
 
 
-def _form(hint: str, redirect_uri: str) -> str:
+def _form(hint: str, host: str) -> str:
     people = "".join(
         f"<button name='person' value='{escape(one.sub)}'>{escape(one.name)}<small>{escape(one.email)}"
         f"{'' if one.verified else ' · e-mail not verified'} · sandbox person</small></button>"
         for one in PEOPLE
     )
-    site = escape(urlsplit(redirect_uri).netloc)
+    site = escape(host)
     return (
         f"<h1>Choose a sandbox person</h1><p>This page stands in for Google's. You go on to <b>{site}</b>.</p>"
         f"<form method='post'>{people}</form>"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+from sandbox.tokens import prompt_tokens
 
 from .refusals import Refused, invalid
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
-@dataclass(slots=True)
+@dataclass
 class Asked:
     """What a request asks for. `cap` is the lowest of the caps it states, in output tokens."""
 
@@ -27,6 +30,11 @@ class Asked:
     earlier: str = ""
     images: int = 0
     tool_result: str | None = None
+
+    @cached_property
+    def prompt_tokens(self) -> int:
+        """Tokens of everything that is sent to the model."""
+        return prompt_tokens(self.messages, self.tools)
 
     @property
     def tool_names(self) -> list[str]:

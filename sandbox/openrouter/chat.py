@@ -101,7 +101,7 @@ def _refusal(asked: Asked, model: Model, scenario: Scenario | None) -> Refused |
     if asked.tools and "tools" not in model.parameters:
         return refusal(404, "No endpoints found that support tool use", "not_found")
     if model.context_length is not None:
-        tokens = models.request_tokens(asked)
+        tokens = asked.prompt_tokens
         if tokens + (asked.cap or 0) > model.context_length:
             return refusal(
                 400,

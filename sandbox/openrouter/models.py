@@ -8,9 +8,7 @@ from aiohttp import web
 
 from sandbox.catalogue import HEALTHY, ODD, Model
 from sandbox.jsontext import compact
-from sandbox.tokens import prompt_tokens
 
-from .asked import Asked
 from .refusals import refusal, unknown_model
 from .scenarios import scenario_models
 
@@ -25,11 +23,6 @@ def find(name: str) -> Model | None:
         name = name.removesuffix(suffix)
     model = MODELS.get(name)
     return MODELS[model.resolves_to] if model is not None and model.resolves_to else model
-
-
-def request_tokens(asked: Asked) -> int:
-    """Prompt tokens of a request."""
-    return prompt_tokens(asked.messages, asked.tools)
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -11,7 +11,7 @@ from typing import Any
 from sandbox import answers
 from sandbox.catalogue import Model
 from sandbox.jsontext import compact, pretty
-from sandbox.tokens import count, pieces, prompt_tokens
+from sandbox.tokens import count, pieces
 
 from . import difficult
 from .asked import Asked
@@ -116,7 +116,7 @@ def write(asked: Asked, model: Model, scenario: Scenario | None, headers: dict[s
     """Writes the whole reply of a model to a request."""
     kind = scenario.script if scenario else "answer"
     searches = 1 if asked.web_search else 0
-    prompt = prompt_tokens(asked.messages, asked.tools)
+    prompt = asked.prompt_tokens
     script = Script(
         pieces=[],
         prompt_tokens=prompt,

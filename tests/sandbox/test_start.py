@@ -74,3 +74,12 @@ def test_a_processor_that_is_too_old_is_one_line_and_status_3(tmp_path: Path) ->
 def test_a_busy_port_of_the_local_model_is_one_line_and_status_1(box: Client) -> None:
     done = run(str(LOCAL_MODEL), "--port", str(box.port))
     assert done.returncode == 1 and done.stderr.count("\n") == 1
+
+
+def test_the_readme_lists_every_scenario_and_control(box: Client) -> None:
+    text = (ROOT / "sandbox" / "README.md").read_text(encoding="utf-8")
+    assert [slug for slug in box.control("scenarios") if f"`{slug.removeprefix('sandbox/')}`" not in text] == []
+    assert [row["id"] for row in box.api("/models")[1]["data"] if row["id"].split("/")[1] not in text] in (
+        [],
+        ["meta-llama/llama-3.3-70b-instruct:free"],
+    )
