@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,8 @@ def main() -> int:
 
         if not env.present("DEBUG"):
             os.environ["DEBUG"] = "0"
+        # Read here, what is missing is a list of sentences; in uvicorn it would end a traceback.
+        import_module("oneai.settings")
         host = env.text("HOST", "0.0.0.0")  # noqa: S104 (as a rule it runs in a container, behind a proxy)
         line = command(host, env.number("PORT", 8000), env.number("WEB_CONCURRENCY", 1, least=1))
     except Exception as error:  # a wrong setting or a missing package: its own words are enough

@@ -163,9 +163,7 @@ class Postgres:
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(sql.Identifier(ROLE)))
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(
-            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True
-        )
+        return psycopg.connect(host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True)
 
     def _answers(self) -> bool:
         try:
@@ -186,9 +184,7 @@ class Postgres:
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """An empty database, or a copy of another that nobody is connected to; its URL."""
         with self._connect() as connection:
-            statement = sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(ROLE)
-            )
+            statement = sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(ROLE))
             if template:
                 statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
             connection.execute(statement)
@@ -197,9 +193,7 @@ class Postgres:
     def drop_database(self, name: str) -> None:
         """Remove a database and end whoever is connected to it."""
         with self._connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def kill(self) -> None:
         """End the server at once, as a crash would; start() brings its databases back."""

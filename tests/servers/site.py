@@ -83,7 +83,7 @@ class Site:
         self._desk: subprocess.Popen[str] | None = None
 
     # Processes -----------------------------------------------------------------------------------
-    def start(self) -> None:
+    def start(self, *, seconds: float = 60) -> None:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
             self._web = ServerProcess(
@@ -94,7 +94,7 @@ class Site:
             self._web.start()
         if self._with_worker and self._worker is None:
             self.start_worker()
-        self._web.wait_until(self.ready, seconds=60)
+        self._web.wait_until(self.ready, seconds=seconds)
 
     def start_worker(self) -> None:
         """Start the background worker alone."""
@@ -158,9 +158,7 @@ class Site:
         """What `manage.py` with these arguments prints. Raises CommandFailed unless ``check`` is off."""
         done = self.run(*arguments)
         if check and done.returncode:
-            raise CommandFailed(
-                f"manage.py {' '.join(arguments)}: {done.stderr[-3000:] or done.stdout[-3000:]}"
-            )
+            raise CommandFailed(f"manage.py {' '.join(arguments)}: {done.stderr[-3000:] or done.stdout[-3000:]}")
         return done.stdout
 
     def command(self, *arguments: str) -> str:

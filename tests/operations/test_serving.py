@@ -1,0 +1,159 @@
+"""`make serve` and the operator's commands, on real processes with production settings."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.servers.databases import Databases
+from tests.servers.process import ROOT, listening
+from tests.servers.site import CommandFailed, Site, machine_environment, production_settings
+
+
+def serve(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A server that is expected not to start."""
+    env = machine_environment() | settings
+    return subprocess.run(
+        [sys.executable, "tools/serve.py"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_a_server_without_settings_names_everything_that_is_missing_at_once() -> None:
+    done = serve({})
+    assert done.returncode == 1
+    for name in ("SECRET_KEY", "ALLOWED_HOSTS", "SITE_URL", "OPENROUTER_API_KEY"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
+        ({"SITE_URL": "http://chat.example.com"}, "SITE_URL"),
+        ({"OPENROUTER_API_KEY": ""}, "OPENROUTER_API_KEY"),
+        ({"GOOGLE_CLIENT_ID": "id"}, "GOOGLE_CLIENT_SECRET"),
+        ({"RAZORPAY_KEY_ID": "id"}, "RAZORPAY_WEBHOOK_SECRET"),
+        ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/no/such/file"}, "SECRET_KEY_FILE"),
+        ({"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY"),
+    ],
+)
+def test_a_bad_setting_refuses_the_start_by_its_name(settings: dict[str, str], named: str) -> None:
+    good = production_settings(1, "sqlite:////nonexistent/db.sqlite3") | {"OPENROUTER_API_KEY": "sk-or-v1-x"}
+    done = serve(good | settings)
+    assert done.returncode == 1
+    assert named in done.stderr
+
+
+def test_a_secret_may_come_in_a_file(database: Databases, tmp_path: Path) -> None:
+    settings = production_settings(1, database.migrated()) | {"OPENROUTER_API_KEY": "sk-or-v1-x"}
+    secret = tmp_path / "secret_key"
+    secret.write_text(settings.pop("SECRET_KEY") + "\n")
+    env = machine_environment() | settings | {"SECRET_KEY_FILE": str(secret)}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_site_says_that_it_lives_and_that_it_is_ready(live_site: Site) -> None:
+    for path in ("healthz", "readyz"):
+        with urllib.request.urlopen(f"{live_site.url}/{path}") as answer:
+            assert json.load(answer) == {"status": "ok"}
+            assert "server" not in {name.lower() for name in answer.headers}
+
+
+def test_a_site_without_migrations_lives_but_is_not_ready(database: Databases, tmp_path: Path) -> None:
+    settings = {"OPENROUTER_API_KEY": "sk-or-v1-x"}
+    site = Site(database.empty(), tmp_path, settings=settings, worker=False)
+    try:
+        with pytest.raises(Exception, match="did not answer"):
+            site.start(seconds=8)
+        assert urllib.request.urlopen(f"{site.url}/healthz").status == 200
+    finally:
+        site.stop()
+
+
+@pytest.mark.faults
+def test_a_stopped_site_ends_by_itself_and_starts_again(fresh_site: Callable[..., Site]) -> None:
+    site = fresh_site(processes=2)
+    assert site.terminate() == 0
+    assert not listening(site.port)
+    site.start()
+    assert site.ready()
+
+
+@pytest.mark.faults
+def test_a_killed_site_starts_again_on_the_same_port(fresh_site: Callable[..., Site]) -> None:
+    site = fresh_site(processes=2)
+    site.kill()
+    assert not listening(site.port)
+    site.start()
+    assert site.ready()
+
+
+def test_the_doctor_finds_nothing_missing_in_a_running_site(live_site: Site) -> None:
+    report = json.loads(live_site.manage("doctor", "--json", check=False))
+    urgent = {
+        (found["level"], found["subject"]) for found in report["findings"] if found["level"] in {"missing", "unsafe"}
+    }
+    sqlite = live_site.env["DATABASE_URL"].startswith("sqlite")
+    assert urgent == ({("unsafe", "Database")} if sqlite else set())
+    assert report["ok"] is not sqlite
+
+
+def test_the_doctor_names_a_dead_upstream_and_fails(live_site: Site) -> None:
+    env = live_site.env | {"OPENROUTER_BASE_URL": "http://127.0.0.1:9/api/v1"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Upstream openrouter: does not answer" in done.stdout
+
+
+def test_a_command_that_fails_says_why_on_stderr(live_site: Site) -> None:
+    with pytest.raises(CommandFailed, match="not-an-address"):
+        live_site.manage("create_user", "not-an-address")
+    done = live_site.run("create_user", "not-an-address")
+    assert done.returncode == 1
+    assert done.stdout == ""
+
+
+def test_static_files_are_served_for_a_year(live_site: Site) -> None:
+    manifest = json.loads((ROOT / "frontend" / "dist" / ".vite" / "manifest.json").read_text(encoding="utf-8"))
+    script = next(entry["file"] for entry in manifest.values() if entry.get("isEntry"))
+    with urllib.request.urlopen(f"{live_site.url}/static/{script}") as answer:
+        assert "immutable" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.postgresql
+def test_the_roles_of_a_hosted_data_api_can_read_nothing(database: Databases, postgres: object, tmp_path: Path) -> None:
+    """As an older Supabase project has them: everything new is granted to the public key's roles."""
+    import psycopg
+    from psycopg import errors, sql
+
+    url = database.empty()
+    superuser = url.replace("//oneai@", "//postgres@")
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        for role in ("anon", "authenticated"):
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+                connection.execute(f"CREATE ROLE {role} NOLOGIN")
+        connection.execute("ALTER DEFAULT PRIVILEGES FOR ROLE oneai GRANT ALL ON TABLES TO anon, authenticated")
+    site = Site(url, tmp_path, settings={"OPENROUTER_API_KEY": "sk-or-v1-x"})
+    site.manage("migrate", "-v", "0")
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'oneai'").fetchall()
+        assert len(tables) > 10
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+        connection.execute("SET ROLE anon")
+        for (table,) in tables:
+            with pytest.raises(errors.InsufficientPrivilege):
+                connection.execute(sql.SQL("SELECT 1 FROM {}").format(sql.Identifier("oneai", table)))
+    report = json.loads(site.manage("doctor", "--json", check=False))
+    api = [found["level"] for found in report["findings"] if found["subject"] == "Data API"]
+    assert api == ["ok"]
