@@ -1,0 +1,88 @@
+"""A server killed in mid-stream: the text is there, the message says so, the hold is settled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.chat.client import Chat, dispatches
+from tests.servers.site import Site
+
+
+def read_for(chat: Chat, model: str, seconds: float) -> tuple[str, str, str]:
+    """Read a stream until some seconds before it breaks: (turn id, conversation id, text seen)."""
+    text = ""
+    with chat.opened("Tell me a very long story.", model) as (_, events):
+        started = next(events).data
+        deadline = time.monotonic() + seconds
+        for event in events:
+            if event.name == "message.delta":
+                text += event.data["text"]
+            if time.monotonic() > deadline:
+                break
+    return started["turn_id"], started["conversation_id"], text
+
+
+@pytest.mark.parametrize("worker", [False, True], ids=["web alone", "with a worker"])
+def test_kill_9_in_mid_stream_loses_at_most_a_second_and_settles(
+    fresh_site: Callable[..., Site], worker: bool
+) -> None:
+    site = fresh_site(worker=worker, pace="human")
+    chat = Chat(site, site.new_user("pro"))
+    turn_id, conversation, seen = read_for(chat, "sandbox/long", 4)
+    time.sleep(1.3)  # what was seen is at least a second old when the server dies
+    site.kill()
+    site.start()
+    deadline = time.monotonic() + 30
+    while chat.held and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert chat.held == 0, "not settled within 30 s"
+    stored = chat.http.get(f"/api/conversations/{conversation}/messages").json()["results"][-1]
+    assert stored["status"] == "interrupted"
+    assert stored["content"].startswith(seen)
+    assert len(seen) > 0
+    turn = chat.resume(turn_id)
+    assert turn.closing.name == "message.failed"
+    assert turn.closing.data["error"]["code"] == "interrupted"
+    assert turn.text == stored["content"]
+    billed = dispatches(site)[-1]["usage"]["total_tokens"]
+    assert chat.used == stored["usage"]["total_tokens"] == billed
+    site.command("audit_ledger")
+
+
+def test_term_lets_running_answers_finish_and_takes_no_new_ones(fresh_site: Callable[..., Site]) -> None:
+    site = fresh_site(pace="fast")
+    chat = Chat(site, site.new_user("pro"))
+    with chat.opened("Tell me a story.", "sandbox/slow") as (_, events):
+        seen = [next(events)]
+        import signal
+
+        site.send(signal.SIGTERM)
+        seen += list(events)
+    assert seen[-1].name == "turn.completed"
+    assert any(event.name == "message.completed" for event in seen)
+    started = time.monotonic()
+    site.terminate()
+    assert time.monotonic() - started < 30
+    with pytest.raises(httpx.HTTPError):
+        chat.quota()
+    site.start()
+    turn = chat.resume(seen[0].data["turn_id"])
+    assert turn.text == "".join(event.data["text"] for event in seen if event.name == "message.delta")
+
+
+def test_a_reader_follows_a_turn_of_another_process(fresh_site: Callable[..., Site]) -> None:
+    site = fresh_site(processes=2)
+    user = site.new_user("pro")
+    chat = Chat(site, user)
+    with chat.opened("Tell me a story.", "sandbox/slow") as (_, events):
+        started = next(events).data
+        # Many new connections: with two processes some of them land on the other one.
+        turns = [Chat(site, user).resume(started["turn_id"]) for _ in range(8)]
+        own = [event for event in events]
+    text = "".join(event.data["text"] for event in own if event.name == "message.delta")
+    assert {turn.text for turn in turns} == {text}
+    assert {turn.closing.name for turn in turns} == {"message.completed"}
