@@ -7,18 +7,19 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.catalogue import Model
 from sandbox.jsontext import compact, parse
+from sandbox.model import Model
 from sandbox.pace import rest
 from sandbox.world import WORLD, Dispatch, World
 
 from . import keys, models, refusals
 from .asked import Asked, read
+from .bill import Bill
 from .finish import cancelled, completed, failed, interrupted
 from .raw import garbage
 from .refusals import Refused, refusal
 from .scenarios import SCENARIOS, Scenario
-from .script import Bill, Script, write
+from .script import Script, write
 from .stream import stream
 from .writer import end_connection
 

@@ -6,7 +6,7 @@ import time
 
 from sandbox.world import Dispatch, World
 
-from .script import Bill
+from .bill import Bill
 
 
 def _settle(world: World, dispatch: Dispatch, bill: Bill, state: str, reason: str | None) -> None:

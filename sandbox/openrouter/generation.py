@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from sandbox.catalogue import STOPS
 from sandbox.jsontext import compact
+from sandbox.model import STOPS
 from sandbox.tokens import PER_REPLY
 from sandbox.world import WORLD, Dispatch
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.catalogue import HEALTHY, ODD, Model
+from sandbox.catalogue import HEALTHY, ODD
 from sandbox.jsontext import compact
+from sandbox.model import Model
 
 from .refusals import refusal, unknown_model
 from .scenarios import scenario_models

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox.catalogue import Model
+from sandbox.model import Model
 
 PROMPT_PRICE = "0.0000005"
 COMPLETION_PRICE = "0.0000015"

@@ -11,8 +11,9 @@ from sandbox.pace import Metronome, rest
 from sandbox.world import Dispatch, World
 
 from . import finish
+from .bill import Bill, Piece
 from .scenarios import Scenario
-from .script import Bill, Piece, Script
+from .script import Script
 from .writer import Writer
 
 ERROR = {"message": "Provider disconnected", "metadata": {"error_type": "provider_unavailable"}}
