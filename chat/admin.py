@@ -95,7 +95,7 @@ class AIModelAdmin(ModelAdmin):
         "synced_at",
         "created_at",
     ]
-    readonly_fields = [name for name in fields if name != "is_enabled"]
+    readonly_fields = [str(name) for name in fields if name != "is_enabled"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -198,7 +198,7 @@ class ModelPriceAdmin(ModelAdmin):
     show_full_result_count = False
     form = StaffPriceForm
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ["model", "prompt", "completion", "cached", "request_usd", "image_usd", "reason"]
         return [field.name for field in ModelPrice._meta.fields]

@@ -25,10 +25,10 @@ EVENTS: Final = (
     "turn.started", "message.delta", "message.reasoning", "message.model", "message.completed", "message.failed",
     "conversation.updated", "turn.completed",
 )  # fmt: skip
-_SECURITY: Final = [{"session": []}, {"bearer": []}]
+_SECURITY: Final[list[Schema]] = [{"session": []}, {"bearer": []}]
 
 
-class Authentication(OpenApiAuthenticationExtension):
+class Authentication(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How to show who asks: a browser's session, or a key or token as bearer."""
 
     target_class = "accounts.authentication.DRFAuthentication"
@@ -238,7 +238,8 @@ def add_hot_routes(result: Schema, generator: object, request: object, public: b
 
 @cache
 def _document() -> bytes:
-    return orjson.dumps(SchemaGenerator().get_schema(request=None, public=True), default=str)
+    generator: Any = SchemaGenerator
+    return orjson.dumps(generator().get_schema(request=None, public=True), default=str)
 
 
 @require_safe

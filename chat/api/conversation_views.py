@@ -67,7 +67,7 @@ class ConversationList(ScopedView):
         if q := text_parameter(request, "q"):
             found = conversations.containing(found, q)
         pages = Pages(order, any_text if order[0].endswith("title") else None)
-        page = pages.paginate_queryset(found, request, self)
+        page: Any = pages.paginate_queryset(found, request, self)
         return pages.get_paginated_response(ConversationShape(page, many=True).data)
 
     @extend_schema(operation_id="conversations_create", request=NewConversation, responses={201: ConversationShape})

@@ -59,7 +59,7 @@ def _path(request: Request, conversation: Conversation, role: str, model: str, q
     ids = conversations.active_path(conversation.pk, conversation.active_message_id, role=role, model=model, contains=q)
     page, following, before = slice_of(request, ids)
     rows: dict[UUID, Message] = Message.objects.only(*MESSAGE_COLUMNS).in_bulk(list(page))
-    shown = [rows[message_id] for message_id in page if message_id in rows]
+    shown: Any = [rows[message_id] for message_id in page if message_id in rows]
     return list_response(MessageShape(shown, many=True).data, following, before)
 
 
@@ -73,7 +73,7 @@ def _narrowed(found: QuerySet[Message], model: str, q: str) -> QuerySet[Message]
 
 def _pages(view: Any, request: Request, found: QuerySet[Message], order: tuple[str, ...]) -> Response:
     pages = Pages(order)
-    page = pages.paginate_queryset(found.only(*MESSAGE_COLUMNS), request, view)
+    page: Any = pages.paginate_queryset(found.only(*MESSAGE_COLUMNS), request, view)
     return pages.get_paginated_response(MessageShape(page, many=True).data)
 
 

@@ -130,7 +130,10 @@ class OpenAIModelList(serializers.Serializer[Any]):
     """OpenAI's list of models: one page."""
 
     object = serializers.ChoiceField(choices=["list"])
-    data = OpenAIModelShape(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        # Not a class attribute: a serializer's own ``data`` is what it has serialised.
+        return super().get_fields() | {"data": OpenAIModelShape(many=True)}
 
 
 def _known_model(slug: str) -> str:
