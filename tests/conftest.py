@@ -41,9 +41,7 @@ CHROMIUM_ARGUMENTS = [
 
 # The run -----------------------------------------------------------------------------------------
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--database", choices=environment.KINDS, default="sqlite", help="the database to test on"
-    )
+    parser.addoption("--database", choices=environment.KINDS, default="sqlite", help="the database to test on")
 
 
 def pytest_report_header() -> list[str]:
@@ -56,10 +54,6 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     loopback.open_again()
-    if POSTGRES:
-        POSTGRES.stop()
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.rmtree(RUN.folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -97,9 +91,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
     if RUN.kind == "sqlite":
         settings = connections["default"].settings_dict
-        settings["TEST"]["NAME"] = str(
-            Path(RUN.folder) / f"unit-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.test"
-        )
+        settings["TEST"]["NAME"] = str(Path(RUN.folder) / f"unit-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.test")
 
 
 @pytest.fixture(scope="session")

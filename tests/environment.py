@@ -6,8 +6,10 @@ processes get it from the first one by an environment variable.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -60,7 +62,9 @@ def join() -> tuple[Run, Postgres | None]:
         if kind == "postgresql":
             postgres = Postgres()
             postgres.start()
+            atexit.register(postgres.stop)
         folder = tempfile.mkdtemp(prefix="oneai-tests-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         run = Run(kind, postgres.port if postgres else 0, folder)
         os.environ[VARIABLE] = json.dumps(asdict(run))
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -80,8 +84,6 @@ def _is_setting(name: str) -> bool:
     """Whether a variable of the caller's shell could change what the product does."""
     documented = Path(__file__).resolve().parent.parent / ".env.example"
     names = {
-        line.lstrip("# ").split("=")[0]
-        for line in documented.read_text(encoding="utf-8").splitlines()
-        if "=" in line
+        line.lstrip("# ").split("=")[0] for line in documented.read_text(encoding="utf-8").splitlines() if "=" in line
     }
     return name.removesuffix("_FILE") in names

@@ -82,6 +82,11 @@ def _works(command: list[str]) -> bool:
         return False
 
 
+def _open_to_all(folder: Path) -> bool:
+    """Whether every account may enter a folder: PostgreSQL looks at the modes itself."""
+    return all(path.stat().st_mode & 0o001 for path in [folder.resolve(), *folder.resolve().parents])
+
+
 class Postgres:
     """A PostgreSQL server on a free loopback port."""
 
@@ -109,7 +114,7 @@ class Postgres:
             self._as_user = namespace
             return
         self._as_user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        if not _works([*self._as_user, str(self._bin / "postgres"), "--version"]):
+        if not _open_to_all(self._bin):
             copy = self.folder / "program"
             shutil.copytree(self._bin.parent, copy, symlinks=True)
             self._bin = copy / self._bin.name
@@ -119,7 +124,17 @@ class Postgres:
             raise NoPostgreSQL("PostgreSQL doesn't run as root, and neither unshare nor setpriv works here")
 
     def start(self) -> None:
-        """Make the data folder at the first call, start, wait until it answers. Raises ServerDied."""
+        """Make the data folder at the first call, start, wait until it answers.
+
+        Raises ServerDied or NoPostgreSQL, and leaves nothing behind then.
+        """
+        try:
+            self._start()
+        except Exception:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         data = self.folder / "data"
         if not data.exists():
             command = [
