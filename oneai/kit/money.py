@@ -8,6 +8,7 @@ from typing import Final
 PICO: Final = 10**12
 NANO: Final = 10**9
 PICO_PER_NANO: Final = 1000
+LARGEST_USD: Final = 1_000_000  # keeps every amount within the 64 bits of its column
 
 
 def nano_from_pico(pico: int) -> int:
@@ -25,11 +26,13 @@ def _decimal(value: Decimal | str | float | int) -> Decimal:
         raise ValueError("not a finite number")
     if amount < 0:
         raise ValueError("negative")
+    if amount > LARGEST_USD:
+        raise ValueError("too large")
     return amount
 
 
 def nano_from_usd(value: Decimal | str | float | int) -> int:
-    """Nano-USD for an amount in dollars, rounded up. ValueError when negative or not finite."""
+    """Nano-USD for an amount in dollars, rounded up. ValueError when negative, not finite or absurd."""
     return int((_decimal(value) * NANO).to_integral_value(rounding=ROUND_CEILING))
 
 
