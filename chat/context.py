@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import orjson
 
+from oneai.kit.errors import Refusal
+
 MESSAGE_OVERHEAD: Final = 8
 BYTES_PER_TOKEN: Final = 3
 DEFAULT_OUTPUT: Final = 8192
@@ -86,3 +88,17 @@ def output_cap(asked: int | None, max_output: int | None, window: int | None) ->
         # Half of a small window stays for the question unless the caller asked for more.
         cap = min(cap, window if asked is not None else max(window // 2, 1))
     return max(cap, 1)
+
+
+def room_for_answer(cap: int, window: int | None, prompt: int) -> int:
+    """``cap``, cut to what the window leaves beside a prompt of ``prompt`` tokens.
+
+    Refusal ``context_length_exceeded`` when it leaves nothing.
+    """
+    if window is None:
+        return cap
+    if prompt >= window:
+        raise Refusal(
+            "context_length_exceeded", f"The model reads at most {window:,} tokens at once.", param="messages"
+        )
+    return min(cap, window - prompt)

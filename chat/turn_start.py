@@ -182,9 +182,7 @@ def _leaf(job: Start, conversation: dict[str, Any], read: _Read) -> UUID | None:
     return leaf
 
 
-def _start(
-    job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, at: datetime
-) -> Started | Attached:
+def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, at: datetime) -> Started | Attached:
     principal = standing.principal
     user_id = principal.user_id
     principal.require(job.scope)
@@ -208,9 +206,10 @@ def _start(
     else:
         history = [(row[1], row[2]) for row in read.paths.get(leaf, ()) if row[2]] if leaf else []
         fitted = context.fit(system or "", history, job.content, job.model.context_length, cap)
+    estimate = context.estimate(fitted.messages)
+    cap = context.room_for_answer(cap, job.model.context_length, estimate)
     generation_id, turn_id, message_id = uuid7(), uuid7(), uuid7()
     admitted = book.admit(_ask(job, standing, fitted, cap, generation_id))
-    estimate = context.estimate(fitted.messages)
     quote = {"max_tokens": admitted.max_tokens, "max_cost_usd": usd_string(admitted.nano_usd)}
     counts = {"included_messages": fitted.included, "omitted_messages": fitted.omitted}
     user_message_id: UUID | None = None
@@ -224,7 +223,9 @@ def _start(
             out.conversations.append(_new_conversation(job, conversation_id, user_id, title, message_id, at))
         else:
             _change_conversation(job, conversation, message_id, out, at)
-        out.messages += _message_rows(job, conversation_id, user_id, user_message_id, message_id, generation_id, leaf, at)
+        out.messages += _message_rows(
+            job, conversation_id, user_id, user_message_id, message_id, generation_id, leaf, at
+        )
     out.turns.append(
         {
             "id": turn_id,
@@ -333,9 +334,7 @@ def _new_conversation(
     }
 
 
-def _change_conversation(
-    job: Start, conversation: dict[str, Any], leaf: UUID, out: _Rows, at: datetime
-) -> None:
+def _change_conversation(job: Start, conversation: dict[str, Any], leaf: UUID, out: _Rows, at: datetime) -> None:
     conversation["message_count"] += 2
     conversation["active_message_id"] = leaf
     out.changed[conversation["id"]] = {
