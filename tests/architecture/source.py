@@ -30,9 +30,7 @@ def product_modules() -> list[Path]:
     return [
         path
         for path in files()
-        if path.suffix == ".py"
-        and path.relative_to(ROOT).parts[0] in PRODUCT
-        and "migrations" not in path.parts
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PRODUCT and "migrations" not in path.parts
     ]
 
 

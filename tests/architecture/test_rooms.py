@@ -11,11 +11,7 @@ HTTP_CLIENTS = {"httpx", "aiohttp", "requests", "urllib3", "urllib.request", "ht
 
 
 def test_no_file_or_folder_is_named_for_nothing() -> None:
-    named = [
-        name(path)
-        for path in files()
-        if NAMELESS & {part.split(".")[0] for part in path.relative_to(ROOT).parts}
-    ]
+    named = [name(path) for path in files() if NAMELESS & {part.split(".")[0] for part in path.relative_to(ROOT).parts}]
     assert named == []
 
 
@@ -32,15 +28,9 @@ def test_only_the_kit_speaks_http_to_the_outside() -> None:
     speakers = {
         name(path)
         for path in product_modules()
-        if {
-            found
-            for found in imports(path)
-            if found in HTTP_CLIENTS or found.split(".")[0] in {"httpx", "aiohttp"}
-        }
+        if {found for found in imports(path) if found in HTTP_CLIENTS or found.split(".")[0] in {"httpx", "aiohttp"}}
     }
-    assert speakers <= {"oneai/kit/http.py"} | {
-        found for found in speakers if found.startswith("oneai/kit/http/")
-    }
+    assert speakers <= {"oneai/kit/http.py"} | {found for found in speakers if found.startswith("oneai/kit/http/")}
 
 
 @pytest.mark.parametrize("seam", ["chat.openrouter", "billing.razorpay"])

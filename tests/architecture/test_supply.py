@@ -39,9 +39,7 @@ def test_every_package_of_a_lock_has_an_exact_version_and_hashes(lock: Path) -> 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_holds_everything_its_source_asks_for(lock: Path) -> None:
-    wanted = re.findall(
-        r"^([A-Za-z0-9_.-]+)", lock.with_suffix(".in").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    wanted = re.findall(r"^([A-Za-z0-9_.-]+)", lock.with_suffix(".in").read_text(encoding="utf-8"), re.MULTILINE)
     locked = {name.lower().replace("_", "-") for name in pins(lock)}
     assert {name.lower().replace("_", "-") for name in wanted if not name.startswith("-")} <= locked
 
