@@ -58,7 +58,7 @@ _PYGMENTS_CLASSES: Final = frozenset(
 _CLASSES: Final[dict[str, frozenset[str]]] = {
     "a": frozenset({"image-link"}),
     "code": frozenset(),
-    "div": frozenset({"math"}),
+    "div": frozenset({"math", "code-block", "code-block__bar"}),
     "span": frozenset({"math", "display"}) | _PYGMENTS_CLASSES,
     "td": frozenset({"align-center", "align-right"}),
     "th": frozenset({"align-center", "align-right"}),
@@ -123,7 +123,11 @@ def _code(source: str, info: str) -> str:
     inner = escape(source)
     if language and len(source) <= _HIGHLIGHT_LIMIT and (lexer := _lexer(language)) is not None:
         inner = highlight(source, lexer, _FORMATTER)
-    return f'<pre data-language="{escape(language)}"><code>{inner}</code></pre>\n'
+    name = escape(language[:40])
+    return (
+        f'<div class="code-block"><div class="code-block__bar"><span>{name}</span></div>'
+        f'<pre data-language="{name}"><code>{inner}</code></pre></div>\n'
+    )
 
 
 class _Renderer(RendererHTML):

@@ -14,14 +14,14 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Case, F, TextField, Value, When
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import markdown
+from chat import access, conversations, markdown
 from chat.models import AIModel, Conversation, Generation, Message
 from oneai.kit.clock import now
 
@@ -58,32 +58,7 @@ class Group:
     """Conversations of one stretch of time."""
 
     name: str
-    conversations: list[Conversation]
-
-
-def _conversation(user_id: UUID, conversation_id: UUID) -> Conversation:
-    """The person's own conversation; another's is as unknown as one that never was."""
-    found = Conversation.objects.filter(pk=conversation_id, user_id=user_id, deleted_at=None).first()
-    if found is None:
-        raise Http404
-    return found
-
-
-def _active_path(conversation: Conversation) -> list[UUID]:
-    """Ids from the first message to the active leaf. Reads the tree's shape alone, not its text."""
-    parents: dict[UUID, UUID | None] = dict(
-        Message.objects.filter(conversation=conversation).order_by("created_at", "id").values_list("id", "parent_message_id")
-    )
-    leaf = conversation.active_message_id
-    if leaf not in parents:
-        leaf = next(reversed(parents), None)
-    trail: list[UUID] = []
-    while leaf is not None and leaf in parents:
-        trail.append(leaf)
-        # Taken out, so that a loop in the data can't become a loop here.
-        leaf = parents.pop(leaf)
-    trail.reverse()
-    return trail
+    items: list[Conversation]
 
 
 def _rendered(messages: Iterable[Message]) -> None:
@@ -141,11 +116,11 @@ def _html(message: Message) -> str:
     return markdown.render(message.content) if message.content else ""
 
 
-def _grouped(conversations: Iterable[Conversation], at: datetime) -> list[Group]:
+def _grouped(rows: Iterable[Conversation], at: datetime) -> list[Group]:
     """By age, as a person thinks of it; the list comes newest first."""
     today = at.date()
     groups: list[Group] = []
-    for conversation in conversations:
+    for conversation in rows:
         day = (conversation.last_message_at or conversation.created_at).date()
         if day >= today:
             name = "Today"
@@ -159,12 +134,12 @@ def _grouped(conversations: Iterable[Conversation], at: datetime) -> list[Group]
             name = f"{day:%B %Y}"
         if not groups or groups[-1].name != name:
             groups.append(Group(name, []))
-        groups[-1].conversations.append(conversation)
+        groups[-1].items.append(conversation)
     return groups
 
 
 def _listed(user_id: UUID, query: str) -> list[Conversation]:
-    rows = Conversation.objects.filter(user_id=user_id, deleted_at=None, archived=False, temporary=False)
+    rows = conversations.listed(user_id).filter(archived=False)
     if query:
         rows = rows.filter(title__icontains=query)
     recent = rows.order_by(F("last_message_at").desc(nulls_last=True), "-id")
@@ -192,12 +167,12 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     """
     user = request.user
     assert user.is_authenticated
-    conversation = _conversation(user.pk, conversation_id) if conversation_id else None
+    conversation = access.conversation_for(user.pk, conversation_id) if conversation_id else None
     messages: list[Message] = []
     earlier: UUID | None = None
     partial = False
     if conversation is not None:
-        trail = _active_path(conversation)
+        trail = conversations.active_path(conversation.pk, conversation.active_message_id)
         if (edge := _as_uuid(request.GET.get("before"))) in trail:
             trail, partial = trail[: trail.index(edge)], True
         shown = trail[-SHOWN:]
@@ -228,10 +203,8 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
 def message(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
     """The HTML of one message, as the page itself would show it."""
     assert request.user.is_authenticated
-    conversation = _conversation(request.user.pk, conversation_id)
-    found = Message.objects.filter(conversation=conversation, pk=message_id).only(*_MESSAGE_FIELDS).first()
-    if found is None:
-        raise Http404
+    conversation = access.conversation_for(request.user.pk, conversation_id)
+    found = access.message_in(conversation, message_id)
     return render(request, "chat/messages.html", {"messages": _shown([found]), "conversation": conversation})
 
 

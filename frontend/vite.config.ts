@@ -23,9 +23,7 @@ function iconSprite(): Plugin {
         type: "asset",
         name: "icons.svg",
         originalFileName: "src/icons.svg",
-        source:
-          '<svg xmlns="http://www.w3.org/2000/svg" fill="none" stroke="currentColor" stroke-width="1.75" ' +
-          `stroke-linecap="round" stroke-linejoin="round">${symbols.join("")}</svg>\n`,
+        source: `<svg xmlns="http://www.w3.org/2000/svg">${symbols.join("")}</svg>\n`,
       });
     },
   };

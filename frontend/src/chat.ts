@@ -21,15 +21,25 @@ let conversationId = root.dataset["conversation"] ?? "";
 let turn: Turn | null = null;
 let unsent: { body: string; key: string } | null = null;
 
-const scroller = new Scroller(byId("main"), byId("jump"));
+const scroller = new Scroller(byId("main"), thread, byId("jump"));
 const quota = new QuotaView();
 const sidebar = new Sidebar(() => conversationId);
 const composer = new Composer(conversationId, (text) => void send(text), stop);
 const picker = new ModelPicker(
   conversationId ? (root.dataset["defaultModel"] ?? "") : "",
   root.dataset["defaultModel"] ?? "",
-  () => (composer.ready = picker.current !== "" && !("partial" in root.dataset)),
+  () => {
+    composer.ready = picker.current !== "" && !("partial" in root.dataset);
+    nameModels(thread);
+  },
 );
+
+/** The server writes ids of models; the catalogue knows what they are called. */
+function nameModels(within: HTMLElement): void {
+  for (const node of within.querySelectorAll<HTMLElement>("[data-model]")) {
+    node.textContent = picker.nameOf(node.dataset["model"] ?? "");
+  }
+}
 
 const host: TurnHost = {
   started(id) {
@@ -39,7 +49,8 @@ const host: TurnHost = {
     }
     composer.committed(id);
     composer.stoppable = true;
-    sidebar.touch(id);
+    sidebar.touch(id, undefined, turn?.block.querySelector(".msg__text")?.textContent ?? "");
+    document.getElementById("welcome")?.remove();
   },
   titled: (id, title) => sidebar.touch(id, title),
   quota: (limits) => quota.show(limits),
@@ -49,6 +60,7 @@ const host: TurnHost = {
   },
   grew: () => scroller.grew(),
   modelName: (id) => picker.nameOf(id),
+  arrived: nameModels,
 };
 
 function refuse(text: string, link?: { href: string; label: string }): void {

@@ -32,23 +32,17 @@ export function userMessage(text: string, parent: string): HTMLElement {
 /** Copy buttons on code, focus for what scrolls sideways, math. Runs once on each finished body. */
 export function finishBody(root: HTMLElement): void {
   for (const pre of root.querySelectorAll<HTMLElement>("pre")) {
-    let block = pre.closest<HTMLElement>(".code-block");
-    if (!block) {
-      block = el("div", { class: "code-block" }, el("div", { class: "code-block__bar" }, el("span", {}, pre.dataset["language"] ?? "")));
-      pre.replaceWith(block);
-      block.append(pre);
-    }
-    const bar = block.querySelector<HTMLElement>(".code-block__bar");
+    const bar = pre.closest(".code-block")?.querySelector<HTMLElement>(".code-block__bar");
     if (bar && !bar.querySelector("button")) bar.append(action("copy-code", "Copy the code", "copy", "Copy"));
     if (pre.tabIndex < 0) {
       pre.tabIndex = 0;
-      pre.setAttribute("role", "region");
+      pre.setAttribute("role", "group");
       pre.setAttribute("aria-label", `Code${pre.dataset["language"] ? ` (${pre.dataset["language"]})` : ""}`);
     }
   }
   for (const table of root.querySelectorAll<HTMLElement>("table")) {
     if (table.parentElement?.classList.contains("table-scroll")) continue;
-    const frame = el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" });
+    const frame = el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Table" });
     table.replaceWith(frame);
     frame.append(table);
   }
@@ -64,7 +58,7 @@ export class Answer {
   #reasoning = "";
   readonly #drawn: () => void;
 
-  constructor(id: string, model: string, drawn: () => void, existing?: HTMLElement) {
+  constructor(id: string, model: string, name: string, drawn: () => void, existing?: HTMLElement) {
     this.id = id;
     this.#drawn = drawn;
     this.element =
@@ -72,9 +66,9 @@ export class Answer {
       el(
         "article",
         { class: "msg msg--answer", id: `m-${id}`, "data-id": id, "data-role": "assistant", "data-status": "streaming" },
-        el("h2", { class: "sr-only" }, model || "Answer"),
+        el("h2", { class: "sr-only" }, name || "Answer"),
         el("div", { class: "msg__body prose", dir: "auto" }),
-        el("div", { class: "msg__foot" }, el("span", { class: "msg__model" }, model)),
+        el("div", { class: "msg__foot" }, el("span", { class: "msg__model", "data-model": model }, name)),
       );
     this.element.setAttribute("aria-busy", "true");
     if (!existing) this.waiting(true);
@@ -107,7 +101,7 @@ export class Answer {
     let box = this.element.querySelector<HTMLElement>(".msg__reasoning");
     if (!box) {
       box = el("details", { class: "msg__reasoning" }, el("summary", {}, "Reasoning"), el("div", { class: "msg__reasoning-text" }));
-      this.#body.before(box);
+      (this.element.querySelector(".waiting") ?? this.#body).before(box);
     }
     const inner = box.querySelector<HTMLElement>(".msg__reasoning-text");
     if (inner) inner.textContent = this.#reasoning;
@@ -115,12 +109,14 @@ export class Answer {
   }
 
   model(model: string, reason: string): void {
-    const name = this.element.querySelector(".msg__model");
-    if (name) name.textContent = reason ? `${model} (${reason})` : model;
+    const shown = this.element.querySelector<HTMLElement>(".msg__model");
+    if (!shown) return;
+    delete shown.dataset["model"];
+    shown.textContent = reason ? `${model} (${reason})` : model;
   }
 
   completed(finishReason: string, usage: Usage | undefined): void {
-    this.#close(finishReason === "stop" || finishReason === "length" ? "complete" : "complete");
+    this.#close("complete");
     if (usage) this.#usage(usage);
     if (finishReason === "length") this.#note("The answer reached its limit of tokens.", "", "info");
   }
@@ -140,11 +136,12 @@ export class Answer {
   }
 
   /** Puts the server's rendering in this one's place. Stays as it is when that can't be had. */
-  async canonical(conversationId: string): Promise<void> {
+  async canonical(conversationId: string, arrived: (message: HTMLElement) => void): Promise<void> {
     try {
       const fresh = await canonicalMessage(conversationId, this.id);
       if (!fresh || fresh.dataset["status"] === "streaming") return;
       finishBody(fresh);
+      arrived(fresh);
       await whenNotSelected(this.element);
       const open = this.element.querySelector<HTMLDetailsElement>(".msg__reasoning")?.open ?? false;
       const focused = this.element.contains(document.activeElement);

@@ -92,7 +92,7 @@ export class ModelPicker {
   }
 
   #place(): void {
-    const box = this.#button.getBoundingClientRect();
+    const box = byId("composer").getBoundingClientRect();
     this.#pop.style.setProperty("--left", `${Math.max(8, Math.min(box.left, innerWidth - 440))}px`);
     this.#pop.style.setProperty("--bottom", `${innerHeight - box.top + 8}px`);
   }

@@ -25,7 +25,7 @@ export class Scroller {
   #time = 0;
   #room: HTMLElement | null = null;
 
-  constructor(box: HTMLElement, jump: HTMLElement) {
+  constructor(box: HTMLElement, content: HTMLElement, jump: HTMLElement) {
     this.#box = box;
     this.#jump = jump;
     this.#last = box.scrollTop;
@@ -41,6 +41,8 @@ export class Scroller {
     );
     jump.addEventListener("click", () => this.toEnd());
     new ResizeObserver(() => this.#resized()).observe(box);
+    // Whatever makes the content taller (words, formulas, a table drawn late) is followed alike.
+    new ResizeObserver(() => this.grew()).observe(content);
   }
 
   get #end(): number {
@@ -71,8 +73,7 @@ export class Scroller {
 
   #resized(): void {
     if (this.#room) {
-      const style = getComputedStyle(this.#room.parentElement ?? this.#box);
-      const below = parseFloat(style.paddingBottom) || 0;
+      const below = parseFloat(getComputedStyle(this.#box).paddingBottom) || 0;
       this.#room.style.minHeight = `${Math.max(0, this.#box.clientHeight - below - TOP_GAP_PX)}px`;
     }
     if (this.#pinned) this.#write(this.#end);

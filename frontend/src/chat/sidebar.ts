@@ -36,7 +36,6 @@ export class Sidebar {
   readonly #delete = byId<HTMLDialogElement>("delete");
   #chosen: HTMLElement | null = null;
   #next: string | null = null;
-  #loading = false;
   readonly #current: () => string;
 
   constructor(current: () => string) {
@@ -68,20 +67,27 @@ export class Sidebar {
     if ("more" in this.#list.dataset) {
       this.#next = "/api/conversations?limit=100";
       const mark = this.#list.appendChild(el("div", { class: "side__mark" }));
-      new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && void this.#more(mark), {
-        root: this.#list,
-        rootMargin: "300px",
-      }).observe(mark);
+      const observer = new IntersectionObserver(
+        (seen) => {
+          if (!seen.some((entry) => entry.isIntersecting)) return;
+          // Observed anew after each page: one that does not push the mark out of sight asks for the next.
+          observer.unobserve(mark);
+          void this.#more(mark).then(() => this.#next && observer.observe(mark));
+        },
+        { root: this.#list, rootMargin: "300px" },
+      );
+      observer.observe(mark);
     }
   }
 
   /** A conversation has a new title or a new message: it stands first, under its name. */
-  touch(id: string, title?: string): void {
+  touch(id: string, title?: string, firstWords = ""): void {
     let item = this.#item(id);
     if (!item) {
-      item = this.#make({ id, title: title ?? null, created_at: new Date().toISOString() });
+      item = this.#make({ id, title: title ?? firstWords.trim().slice(0, 60), created_at: new Date().toISOString() });
       this.#list.querySelector(".side__empty")?.remove();
       this.#list.prepend(item);
+      title ??= firstWords.trim().slice(0, 60);
     }
     item.dataset["at"] = new Date().toISOString();
     if (title !== undefined) this.#name(item, title);
@@ -138,8 +144,7 @@ export class Sidebar {
   }
 
   async #more(mark: HTMLElement): Promise<void> {
-    if (this.#loading || !this.#next) return;
-    this.#loading = true;
+    if (!this.#next) return;
     try {
       const page: Page = await call("GET", this.#next);
       this.#next = page.next ? sameOrigin(page.next) : null;
@@ -148,9 +153,7 @@ export class Sidebar {
       if (!this.#next) mark.remove();
       else this.#list.append(mark);
     } catch {
-      // Scrolling on asks again.
-    } finally {
-      this.#loading = false;
+      this.#next = null; // What is listed stays; the next page load tries again.
     }
   }
 

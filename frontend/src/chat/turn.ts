@@ -12,6 +12,8 @@ export interface TurnHost {
   line(state: "reconnecting" | null): void;
   grew(): void;
   modelName(id: string): string;
+  /** A message came as the server renders it, with the model's id for its name. */
+  arrived(message: HTMLElement): void;
 }
 
 export class Turn {
@@ -36,7 +38,7 @@ export class Turn {
 
   /** Shows that something is on its way before the server has said what. */
   expect(model: string): void {
-    this.#placeholder = new Answer("pending", this.#host.modelName(model), () => this.#host.grew());
+    this.#placeholder = new Answer("pending", model, this.#host.modelName(model), () => this.#host.grew());
     this.#placeholder.element.removeAttribute("id");
     this.block.append(this.#placeholder.element);
   }
@@ -44,7 +46,7 @@ export class Turn {
   /** Takes over an answer that the server rendered while it was still being written. */
   adopt(element: HTMLElement): void {
     const id = element.dataset["id"] ?? "";
-    const answer = new Answer(id, "", () => this.#host.grew(), element);
+    const answer = new Answer(id, "", "", () => this.#host.grew(), element);
     if (!element.querySelector(".msg__body")?.hasChildNodes()) answer.waiting(true);
     this.#answers.push(answer);
   }
@@ -55,7 +57,7 @@ export class Turn {
 
   /** The server's rendering of every answer. */
   async settle(): Promise<void> {
-    await Promise.all(this.#answers.map((answer) => answer.canonical(this.conversationId)));
+    await Promise.all(this.#answers.map((answer) => answer.canonical(this.conversationId, (message) => this.#host.arrived(message))));
   }
 
   #position(): string {
@@ -115,7 +117,7 @@ export class Turn {
     }
     for (const { message_id: id, model } of data.messages) {
       if (this.#find(id)) continue;
-      const answer = new Answer(id, this.#host.modelName(model), () => this.#host.grew());
+      const answer = new Answer(id, model, this.#host.modelName(model), () => this.#host.grew());
       this.#answers.push(answer);
       if (this.#placeholder) {
         this.#placeholder.element.replaceWith(answer.element);
