@@ -5,11 +5,10 @@ No database, no clock and no settings here, so that every rule can be driven wit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from oneai.kit.errors import Refusal
@@ -18,11 +17,10 @@ from quotas import rates
 from quotas.cost import Price, affordable_completion, input_bound_nano
 from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS, LimitKey, Terms, matches
 from quotas.rates import RateState, Window
+from quotas.refusals import exceeded, rate_exceeded, too_many_running
 
 FLOOR: Final = 16
 """Completion tokens below which an answer isn't worth starting, unless fewer were asked for."""
-
-BUSY_RETRY_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ def decide(
     if not matches(terms.patterns, ask.model_id):
         raise Refusal("model_not_allowed", details={"model": ask.model_id, "plan": terms.plan}, param="model")
     free = ask.price.is_free
-    binding: tuple[str, str, int, CounterState] | None = None
+    binding = (PLAN_WIDE, TOKENS, 0, 0, 0)
     lines: list[tuple[str, str, int | None]] = []
     for scope, unit, limit in applicable(terms, ask):
         lines.append((scope, unit, limit))
@@ -169,15 +167,14 @@ def decide(
             continue
         state = counters.get((scope, unit), UNTOUCHED)
         room = limit - state.used - state.held
-        affordable = (
-            room - ask.input_bound if unit == TOKENS else affordable_completion(ask.price, room, ask.input_bound)
-        )
+        affordable: int | None = room - ask.input_bound
+        if unit == NANO_USD:
+            affordable = affordable_completion(ask.price, room, ask.input_bound)
         if affordable is not None and affordable < most:
-            most, binding = affordable, (scope, unit, limit, state)
+            most, binding = affordable, (scope, unit, limit, state.used, state.held)
     if most < ask.least:
-        # The rate's own room is at least that, so a limit binds.
-        assert binding is not None
-        raise _exceeded(*binding, at=at, reset_at=reset_at)
+        # The rates leave at least that, so it is a limit that binds.
+        raise exceeded(*binding, at=at, reset_at=reset_at)
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
@@ -212,73 +209,21 @@ def _rate_room(account: AccountState, terms: Terms, ask: Ask, at: datetime) -> i
         requests, tokens = rates.totals(window, second)
         if ask.counts_as_request and requests_limit is not None and requests >= requests_limit:
             wait = rates.wait_for(window, second, 1, requests_limit - 1)
-            raise _rate_refusal(scope, "requests_per_minute", requests_limit, 0, wait)
+            raise rate_exceeded(scope, "requests_per_minute", requests_limit, 0, wait)
         if tokens_limit is None or (tokens == 0 and tokens_limit > 0):
             continue
         left = tokens_limit - tokens
         if left < ask.input_bound + ask.least:
             wait = rates.wait_for(window, second, 2, max(0, tokens_limit - ask.input_bound - ask.least))
-            raise _rate_refusal(scope, "tokens_per_minute", tokens_limit, max(0, left), wait)
+            raise rate_exceeded(scope, "tokens_per_minute", tokens_limit, max(0, left), wait)
         room = min(room, left - ask.input_bound)
     return room
-
-
-def _rate_refusal(scope: str, name: str, limit: int, remaining: int, wait: int) -> Refusal:
-    rate = {"scope": scope, "name": name, "limit": limit, "remaining": remaining, "reset_seconds": wait}
-    what = "requests" if name == "requests_per_minute" else "tokens"
-    suffix = "Requests" if what == "requests" else "Tokens"
-    return Refusal(
-        "rate_limited",
-        f"The limit is {limit:,} {what} a minute. Try again in {wait} s.",
-        details={"rate": rate},
-        retry_after=wait,
-        headers={
-            f"X-RateLimit-Limit-{suffix}": str(limit),
-            f"X-RateLimit-Remaining-{suffix}": str(remaining),
-            f"X-RateLimit-Reset-{suffix}": f"{wait}s",
-        },
-    )
 
 
 def _check_running(account: AccountState, terms: Terms) -> None:
     limit = terms.concurrent_generations
     if limit is not None and account.in_flight >= limit:
-        rate = {
-            "scope": PLAN_WIDE,
-            "name": "concurrent_generations",
-            "limit": limit,
-            "running": account.in_flight,
-        }
-        raise Refusal(
-            "too_many_generations",
-            f"At most {limit} answers may run at once.",
-            details={"rate": rate},
-            retry_after=BUSY_RETRY_SECONDS,
-        )
-
-
-def limit_json(scope: str, unit: str, limit: int | None, used: int, held: int, reset_at: datetime) -> dict[str, Any]:
-    """A limit as the API shows it. ``remaining`` never falls below 0; unlimited is None."""
-    return {
-        "scope": scope,
-        "unit": unit,
-        "limit": limit,
-        "used": used,
-        "held": held,
-        "remaining": None if limit is None else max(0, limit - used - held),
-        "reset_at": reset_at.isoformat().replace("+00:00", "Z"),
-    }
-
-
-def _exceeded(scope: str, unit: str, limit: int, state: CounterState, *, at: datetime, reset_at: datetime) -> Refusal:
-    return Refusal(
-        "quota_exceeded",
-        f"The quota of {'tokens' if unit == TOKENS else 'cost'} is used up for this call"
-        f"{'' if scope == PLAN_WIDE else f' ({scope})'}.",
-        details={"limit": limit_json(scope, unit, limit, state.used, state.held, reset_at)},
-        retry_after=max(1, math.ceil((reset_at - at).total_seconds())),
-        headers={"X-Quota-Remaining-Tokens": str(max(0, limit - state.used - state.held))} if unit == TOKENS else {},
-    )
+        raise too_many_running(limit, account.in_flight)
 
 
 def rate_state(windows: Mapping[str, Window], terms: Terms, ask: Ask, at: datetime) -> RateState:

@@ -7,72 +7,20 @@ goes upstream.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
-from quotas import admission, holding, rates
-from quotas.admission import AccountState, Ask, Line, RateState, limit_json
+from quotas import admission, backfill, holding, rates
+from quotas.admission import AccountState, Ask, Line
+from quotas.backfill import Earlier
 from quotas.ceiling import Ceiling
+from quotas.figures import Admitted, Charge, LimitState, limits_of
 from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
-from quotas.models import Hold, LedgerEntry, UsageRecord
-from quotas.policy import PLAN_WIDE, TOKENS, UNITS, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that may be made: nothing beyond ``max_tokens`` of completion is covered by its hold."""
-
-    hold_id: UUID
-    max_tokens: int
-    tokens: int
-    nano_usd: int
-    period_start: datetime
-    rate: RateState
-    remaining_tokens: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What a call really used and cost, and who says so."""
-
-    tokens: int
-    nano_usd: int
-    prompt_tokens: int
-    completion_tokens: int
-    source: UsageRecord.Source
-    reasoning_tokens: int = 0
-    cached_tokens: int = 0
-    upstream_id: str = ""
-    conversation_id: UUID | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.tokens, self.nano_usd, self.prompt_tokens, self.completion_tokens) < 0:
-            raise ValueError("a charge is never negative")
-
-
-@dataclass(frozen=True, slots=True)
-class LimitState:
-    """A limit as people see it."""
-
-    scope: str
-    unit: str
-    limit: int | None
-    used: int
-    held: int
-    reset_at: datetime
-
-    @property
-    def remaining(self) -> int | None:
-        return None if self.limit is None else max(0, self.limit - self.used - self.held)
-
-    def as_json(self) -> dict[str, Any]:
-        """As ``GET /api/user/quota`` shows it."""
-        return limit_json(self.scope, self.unit, self.limit, self.used, self.held, self.reset_at)
+from quotas.models import Hold, LedgerEntry
+from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms
 
 
 class Book:
@@ -134,6 +82,8 @@ class Book:
         if ask.reference in self._references:
             raise ValueError(f"the reference {ask.reference!r} has a hold already")
         states = {key: counter.state for key, counter in account.counters.items()}
+        earlier = self._earlier(account, admission.applicable(account.terms, ask))
+        states |= {key: found.state(key[1]) for key, found in earlier.items()}
         state = AccountState(account.in_flight, account.windows)
         decision = admission.decide(state, states, account.terms, ask, self.at, account.reset_at)
         shard = self._ceiling.take(decision.nano_usd) if decision.nano_usd else None
@@ -158,7 +108,7 @@ class Book:
             is_new=True,
         )
         for line in decision.lines:
-            counter = self._counter_for(account, line, hold.api_key_id)
+            counter = self._counter_for(account, line, earlier.get((line.scope, line.unit)))
             hold.lines[str(counter.id)] = line.amount
             if line.amount:
                 counter.held += line.amount
@@ -182,7 +132,18 @@ class Book:
             remaining_tokens=decision.remaining_tokens,
         )
 
-    def _counter_for(self, account: Account, line: Line, api_key_id: UUID | None) -> Counter:
+    def _earlier(self, account: Account, wanted: Iterable[tuple[str, str, int | None]]) -> dict[LimitKey, Earlier]:
+        """What this period has seen already of the limits in ``wanted`` that have no counter yet.
+
+        A limit on a model or a key may come in the middle of a period: what was used before counts.
+        """
+        return {
+            (scope, unit): backfill.earlier(account, scope, self._holds, self._journal.unwritten_usage)
+            for scope, unit, _ in wanted
+            if scope != PLAN_WIDE and (scope, unit) not in account.counters
+        }
+
+    def _counter_for(self, account: Account, line: Line, earlier: Earlier | None) -> Counter:
         """The counter of ``line`` in the current period, made or brought to its limit."""
         counter = account.counters.get((line.scope, line.unit))
         if counter is not None:
@@ -201,8 +162,29 @@ class Book:
         )
         account.counters[line.scope, line.unit] = counter
         self._counters[counter.id] = counter
-        self._journal.grant(account, counter, api_key_id if line.scope.startswith("key:") else None)
+        self._journal.grant(account, counter)
+        if earlier is not None:
+            self._carry(account, counter, earlier)
         return counter
+
+    def _carry(self, account: Account, counter: Counter, earlier: Earlier) -> None:
+        """Begin a counter with what its period has seen; open holds get a line on it."""
+        state = earlier.state(counter.unit)
+        if not (state.used or state.held):
+            return
+        counter.used, counter.held = state.used, state.held
+        for hold in earlier.holds:
+            hold = self._holds.setdefault(hold.id, hold)
+            hold.lines[str(counter.id)] = hold.tokens if counter.unit == TOKENS else hold.nano_usd
+            hold.relined = True
+        self._journal.entry(
+            account,
+            LedgerEntry.Kind.RECONCILE,
+            counter.id,
+            used=state.used,
+            held=state.held,
+            source_key=f"carried:{counter.scope}",
+        )
 
     def _adjust(self, account: Account, counter: Counter, limit: int | None, source_key: str = "") -> None:
         counter.limit = limit
@@ -210,18 +192,21 @@ class Book:
         self._journal.entry(account, LedgerEntry.Kind.ADJUST, counter.id, limit_after=limit, source_key=source_key)
 
     def adjust_limits(self, account_id: UUID, terms: Terms, source_key: str = "") -> None:
-        """Bring the current period's counters to ``terms``, the new ones of the account.
+        """Bring the current period's counters to ``terms``, which replace those of the account.
 
-        A counter without a limit of its own left is unlimited: the plan-wide ones still bind.
+        Limits on single models get their counters at once, with what the period has seen. A counter
+        that ``terms`` don't name any more is unlimited; the plan-wide ones still bind.
         """
         account = self._accounts[account_id]
         account.terms = terms
+        wanted = [(scope, unit, limit) for (scope, unit), limit in sorted(terms.limits.items())]
+        earlier = self._earlier(account, wanted)
         for (scope, unit), counter in sorted(account.counters.items()):
-            if scope.startswith("key:"):
-                continue
             limit = terms.limits.get((scope, unit))
-            if counter.limit != limit:
+            if counter.limit != limit and not scope.startswith("key:"):
                 self._adjust(account, counter, limit, source_key)
+        for scope, unit, limit in wanted:
+            self._counter_for(account, Line(scope, unit, limit, 0), earlier.get((scope, unit)))
 
     # Ends ----------------------------------------------------------------------------------------
     def settle(self, hold_id: UUID, charge: Charge) -> bool:
@@ -298,22 +283,3 @@ class Book:
         """Write everything; the caller commits."""
         self._journal.write(self._accounts.values(), self._counters.values(), self._holds.values())
         self._ceiling.write()
-
-
-def limits_of(account: Account) -> list[LimitState]:
-    """Plan-wide limits first, then those of models and classes, then those of keys that were used."""
-    found: list[LimitState] = []
-    listed = dict(account.terms.limits)
-    for (scope, unit), counter in account.counters.items():
-        if scope.startswith("key:"):
-            listed[scope, unit] = counter.limit
-    for scope, unit in sorted(listed, key=_order):
-        counter_or_none = account.counters.get((scope, unit))
-        used, held = (counter_or_none.used, counter_or_none.held) if counter_or_none else (0, 0)
-        found.append(LimitState(scope, unit, listed[scope, unit], used, held, account.reset_at))
-    return found
-
-
-def _order(key: tuple[str, str]) -> tuple[bool, bool, str, int]:
-    scope, unit = key
-    return scope != PLAN_WIDE, scope.startswith("key:"), scope, UNITS.index(unit)

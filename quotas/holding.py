@@ -21,7 +21,7 @@ from quotas.rates import Window
 OPEN: Final = (Hold.State.HELD.value, Hold.State.ORPHANED.value)
 KNOWN_MOST: Final = 100_000
 
-_ACCOUNT: Final = ("user_id", "anchor", "policy", "entry_seq", "chain_head", "in_flight", "windows")
+ACCOUNT: Final = ("user_id", "anchor", "policy", "entry_seq", "chain_head", "in_flight", "windows")
 _COUNTER: Final = (
     "id", "user_id", "model_id", "unit", "period_start", "reset_at", "quota_limit", "tokens_used", "held", "overrun"
 )  # fmt: skip
@@ -55,7 +55,7 @@ class Counter:
 
 @dataclass(slots=True)
 class HoldState:
-    """A row of holds. ``lines`` maps counter ids to the amounts held there."""
+    """A row of holds. ``lines`` maps counter ids to the amounts held there; ``relined``: a line was added."""
 
     id: UUID
     user_id: UUID
@@ -76,6 +76,7 @@ class HoldState:
     worker: str = ""
     is_new: bool = False
     changed: bool = False
+    relined: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -137,7 +138,7 @@ def lock_accounts(account_ids: Iterable[UUID]) -> list[rows.Row]:
 
 
 def _locked(ids: Sequence[UUID]) -> list[rows.Row]:
-    return rows.select(QuotaAccount, _ACCOUNT, by="user_id", values=ids, order="user_id", lock=True)
+    return rows.select(QuotaAccount, ACCOUNT, by="user_id", values=ids, order="user_id", lock=True)
 
 
 def allowance_json(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +203,19 @@ def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: d
         )
         for row in found
     ]
+
+
+def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
+    """The row of an account that has asked for nothing yet."""
+    return {
+        "user_id": user_id,
+        "anchor": anchor,
+        "policy": None,
+        "entry_seq": 0,
+        "chain_head": "",
+        "in_flight": 0,
+        "windows": {},
+    }
 
 
 def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: datetime) -> Account:

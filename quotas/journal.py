@@ -16,7 +16,7 @@ from quotas.holding import Account, Counter, HoldState
 from quotas.models import Grant, Hold, LedgerEntry, QuotaAccount, QuotaCounter, UsageRecord
 
 if TYPE_CHECKING:
-    from quotas.book import Charge
+    from quotas.figures import Charge
 
 
 def period_key(account_id: UUID, start: datetime, scope: str, unit: str) -> str:
@@ -33,7 +33,6 @@ class Journal:
         self._entries: list[rows.Row] = []
         self._grants: list[rows.Row] = []
         self._usage: list[rows.Row] = []
-        self._key_of_counter: dict[UUID, UUID] = {}
 
     def entry(
         self,
@@ -73,7 +72,12 @@ class Journal:
             }
         )
 
-    def grant(self, account: Account, counter: Counter, api_key_id: UUID | None) -> None:
+    @property
+    def unwritten_usage(self) -> list[rows.Row]:
+        """Usage records of this book, as they will be written."""
+        return self._usage
+
+    def grant(self, account: Account, counter: Counter) -> None:
         """The limit that a counter begins its period with."""
         key = period_key(account.user_id, counter.period_start, counter.scope, counter.unit)
         self._grants.append(
@@ -91,8 +95,6 @@ class Journal:
                 "created_at": self._at,
             }
         )
-        if api_key_id is not None:
-            self._key_of_counter[counter.id] = api_key_id
         self.entry(account, LedgerEntry.Kind.GRANT, counter.id, limit_after=counter.limit, source_key=key)
 
     def usage(self, hold: HoldState, charge: Charge) -> None:
@@ -125,7 +127,7 @@ class Journal:
         """Write what is new or changed. IntegrityError when a row under our lock is not as we left it."""
         self._write_accounts([account for account in accounts if account.changed])
         self._write_counters([counter for counter in counters if counter.is_new or counter.changed])
-        self._write_holds([hold for hold in holds if hold.is_new or hold.changed])
+        self._write_holds([hold for hold in holds if hold.is_new or hold.changed or hold.relined])
         rows.insert(Grant, self._grants)
         rows.insert(LedgerEntry, self._entries)
         rows.insert(UsageRecord, self._usage)
@@ -175,7 +177,7 @@ class Journal:
         return {
             "id": counter.id,
             "user_id": counter.user_id,
-            "api_key_id": self._key_of_counter.get(counter.id),
+            "api_key_id": UUID(counter.scope[4:]) if counter.scope.startswith("key:") else None,
             "model_id": counter.scope,
             "unit": counter.unit,
             "period_start": counter.period_start,
@@ -206,8 +208,10 @@ class Journal:
             where="t.state IN ('held', 'orphaned')",
         )
         _check(written, len(old), "holds")
+        relined = [hold for hold in old if hold.relined]
+        rows.update(Hold, [{"id": hold.id, "lines": hold.lines} for hold in relined])
         for hold in holds:
-            hold.is_new = hold.changed = False
+            hold.is_new = hold.changed = hold.relined = False
 
     def _new_hold(self, hold: HoldState) -> rows.Row:
         return {

@@ -74,7 +74,10 @@ def claim_due(at: datetime, limit: int, lease: timedelta) -> list[DueHold]:
     this = rows.table(Hold)
     moment = this.to_db("check_at", at)
     stale = this.to_db("heartbeat_at", at - STALE_AFTER)
-    due = "((state = 'held' AND check_at IS NULL AND heartbeat_at < %s) OR (state IN ('held', 'orphaned') AND check_at <= %s))"
+    due = (
+        "((state = 'held' AND check_at IS NULL AND heartbeat_at < %s) "
+        "OR (state IN ('held', 'orphaned') AND check_at <= %s))"
+    )
     names = ",".join(this.columns[name] for name in _NAMES)
     sql = (
         f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "  # noqa: S608

@@ -22,12 +22,10 @@ PLANS = [
         "nano_usd": 250_000_000,
         "rates": (20, 40_000, 4),
         "features": [
-            "50,000 tokens a month",
             EVERY_MODEL,
             CHAT,
             API,
             EXACT,
-            "20 requests a minute, 4 answers at once",
         ],
     },
     {
@@ -40,12 +38,10 @@ PLANS = [
         "nano_usd": 4_000_000_000,
         "rates": (60, 200_000, 8),
         "features": [
-            "2,000,000 tokens a month",
             EVERY_MODEL,
             CHAT,
             API,
             EXACT,
-            "60 requests a minute, 8 answers at once",
         ],
     },
     {
@@ -58,12 +54,10 @@ PLANS = [
         "nano_usd": 14_000_000_000,
         "rates": (120, 500_000, 16),
         "features": [
-            "8,000,000 tokens a month",
             EVERY_MODEL,
             CHAT,
             API,
             EXACT,
-            "120 requests a minute, 16 answers at once",
         ],
     },
     {
@@ -77,12 +71,10 @@ PLANS = [
         "nano_usd": 12_000_000_000,
         "rates": (240, 1_000_000, 32),
         "features": [
-            "6,000,000 tokens a month for each seat",
             EVERY_MODEL,
             CHAT,
             API,
             EXACT,
-            "240 requests a minute, 32 answers at once",
         ],
     },
 ]

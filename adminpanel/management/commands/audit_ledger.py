@@ -1,0 +1,56 @@
+"""`manage.py audit_ledger [EMAIL]`: replays the ledger against the counters; exit status 1 when they differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from accounts import audit as record
+from adminpanel.management import amounts
+from quotas import audit
+from quotas.audit import Difference
+
+
+class Command(BaseCommand):
+    help = "Replay the ledger of one person, or of all, against the counters, holds and usage records."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", nargs="?")
+        parser.add_argument("--json", action="store_true", help="print an object instead of lines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email: str | None = options["email"]
+        ids = iter([amounts.person(email).pk]) if email else audit.accounts()
+        checked = 0
+        found: list[Difference] = []
+        for user_id in ids:
+            checked += 1
+            found += audit.replay(user_id)
+        if not email:
+            found += audit.replay_platform()
+        record.record(
+            record.command_actor(),
+            "ledger.audited",
+            subject_id=found[0].account_id if email and found else None,
+            target=email or "*",
+            details={"accounts": checked, "differences": len(found)},
+        )
+        if options["json"]:
+            rows = [difference.as_json() for difference in found]
+            self.stdout.write(json.dumps({"accounts": checked, "differences": rows}))
+        else:
+            for line in self._lines(found, checked):
+                self.stdout.write(line)
+        if found:
+            sys.exit(1)
+
+    @staticmethod
+    def _lines(found: list[Difference], checked: int) -> Iterator[str]:
+        for each in found:
+            who = each.account_id or "platform"
+            yield f"{who}  {each.what}  {each.row}: stored {each.stored}, replayed {each.replayed}"
+        yield f"{checked} accounts, {len(found)} differences"

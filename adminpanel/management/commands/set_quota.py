@@ -1,0 +1,65 @@
+"""`manage.py set_quota EMAIL --model MODEL --tokens N --reason TEXT`: a limit for one person."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from accounts import audit
+from adminpanel.management import amounts
+from chat.models import AIModel
+from quotas import allowances
+from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS
+from quotas.reading import standing
+
+
+class Command(BaseCommand):
+    help = (
+        "Set the limit of a person's period, in tokens and, with --usd, in dollars. It is the limit, not "
+        "an addition. Without --usd, a token limit lifts the dollar ceiling of the same model."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--model", required=True, help="a model's id, class:NAME, or * for all together")
+        parser.add_argument("--tokens", required=True, metavar="N|unlimited")
+        parser.add_argument("--usd", metavar="N|unlimited")
+        parser.add_argument("--until", metavar="DATE", help="the plan's limit holds again from this day on (UTC)")
+        parser.add_argument("--reason", required=True)
+        parser.add_argument("--json", action="store_true", help="print the limits as an object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = amounts.person(options["email"])
+        model: str = options["model"].strip()
+        self._check_model(model)
+        limits = {TOKENS: amounts.amount("--tokens", options["tokens"])}
+        if options["usd"] is not None:
+            limits[NANO_USD] = amounts.nano_usd("--usd", options["usd"])
+        until = amounts.end(options["until"])
+        reason = amounts.reason(options["reason"])
+        actor = audit.command_actor()
+        try:
+            with transaction.atomic():
+                allowances.set_limit(user.pk, model, limits, reason, actor, until)
+                details = {"limits": limits, "until": until.isoformat() if until else None}
+                audit.record(actor, "quota.set", user.pk, target=model, reason=reason, details=details)
+        except allowances.InvalidTerms as error:
+            raise CommandError(f"The limit can't be set: {error}.") from error
+        now = [limit.as_json() for limit in standing(user.pk).limits if limit.scope == model]
+        if options["json"]:
+            self.stdout.write(json.dumps({"user_id": str(user.pk), "email": user.email, "limits": now}))
+        else:
+            shown = ", ".join(
+                f"{amounts.UNLIMITED if row['limit'] is None else row['limit']} {row['unit']}" for row in now
+            )
+            self.stdout.write(f"{user.email} {model}: {shown}")
+
+    @staticmethod
+    def _check_model(model: str) -> None:
+        if model == PLAN_WIDE or model.startswith("class:"):
+            return
+        if not AIModel.objects.filter(slug=model).exists():
+            raise CommandError(f"There is no model {model!r}; --model takes a model's id, class:NAME or *.")

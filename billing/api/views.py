@@ -1,0 +1,32 @@
+"""The plans on sale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+
+from billing.api.serializers import PlanSerializer
+from billing.models import Plan
+from oneai.kit.drf import CursorList
+
+
+class PlansInOrder(CursorList):
+    """Pages in the order of the price list."""
+
+    ordering = ("position", "code")
+
+
+@extend_schema(operation_id="subscription_plans", tags=["subscription"], auth=[])
+class PlansView(ListAPIView[Any]):
+    """Every plan on sale, cheapest first; open to everybody."""
+
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+    serializer_class = PlanSerializer
+    pagination_class = PlansInOrder
+
+    def get_queryset(self) -> QuerySet[Plan]:
+        return Plan.objects.filter(is_active=True)

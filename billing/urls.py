@@ -1,0 +1,9 @@
+"""Addresses of the price list."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from billing import views
+
+urlpatterns = [path("pricing", views.pricing, name="pricing")]

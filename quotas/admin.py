@@ -1,0 +1,181 @@
+"""Quotas on the staff desk: what is counted is only looked at; limits are changed with a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from oneai.kit.money import usd_string
+from quotas.models import (
+    Allowance,
+    Grant,
+    Hold,
+    LedgerEntry,
+    Override,
+    PlatformCounter,
+    QuotaAccount,
+    QuotaCounter,
+    Unit,
+    UsageRecord,
+)
+
+if TYPE_CHECKING:  # Django's own take no parameter at run time
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+def amount_text(unit: str, amount: int | None) -> str:
+    """An amount for people: tokens with separators, nano-USD as dollars; None is unlimited."""
+    if amount is None:
+        return "unlimited"
+    return f"{amount:,}" if unit == Unit.TOKENS else f"${usd_string(amount)}"
+
+
+class Ledgered(ModelAdmin):
+    """Rows that only the ledger writes: nobody adds, changes or deletes one by hand."""
+
+    show_full_result_count = False
+    list_select_related = ["user"]
+    search_fields = ["user__email", "=id"]
+    ordering = ["-id"]
+    note = ""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if self.note:
+            self.message_user(request, self.note)
+        return super().changelist_view(request, extra_context)
+
+
+@admin.register(QuotaAccount)
+class QuotaAccountAdmin(Ledgered):
+    list_display = ["user", "anchor", "in_flight", "entry_seq"]
+    search_fields = ["user__email"]
+    ordering = ["-user_id"]
+
+
+@admin.register(QuotaCounter)
+class QuotaCounterAdmin(Ledgered):
+    list_display = ["user", "model_id", "unit", "limit", "used", "on_hold", "over", "period_start", "reset_at"]
+    list_filter = ["unit", ("reset_at", admin.DateFieldListFilter)]
+    search_fields = ["user__email", "=id", "model_id"]
+    note = "A limit is changed by `manage.py set_quota EMAIL --model MODEL --tokens N --reason TEXT`."
+
+    @admin.display(description="limit", ordering="quota_limit")
+    def limit(self, row: QuotaCounter) -> str:
+        return amount_text(row.unit, row.quota_limit)
+
+    @admin.display(description="used", ordering="tokens_used")
+    def used(self, row: QuotaCounter) -> str:
+        return amount_text(row.unit, row.tokens_used)
+
+    @admin.display(description="held", ordering="held")
+    def on_hold(self, row: QuotaCounter) -> str:
+        return amount_text(row.unit, row.held)
+
+    @admin.display(description="overrun", ordering="overrun")
+    def over(self, row: QuotaCounter) -> str:
+        return amount_text(row.unit, row.overrun)
+
+
+@admin.register(PlatformCounter)
+class PlatformCounterAdmin(Ledgered):
+    list_display = ["day", "shard", "limit", "spent", "on_hold"]
+    list_select_related: list[str] = []
+    search_fields: list[str] = []
+    ordering = ["-day", "shard"]
+    note = "The day's limit of all shards together is the setting PLATFORM_DAILY_USD."
+
+    @admin.display(description="limit")
+    def limit(self, row: PlatformCounter) -> str:
+        return amount_text(Unit.NANO_USD, row.quota_limit)
+
+    @admin.display(description="used")
+    def spent(self, row: PlatformCounter) -> str:
+        return amount_text(Unit.NANO_USD, row.used)
+
+    @admin.display(description="held")
+    def on_hold(self, row: PlatformCounter) -> str:
+        return amount_text(Unit.NANO_USD, row.held)
+
+
+@admin.register(Hold)
+class HoldAdmin(Ledgered):
+    list_display = ["reference", "user", "model_id", "state", "tokens", "cost", "created_at", "heartbeat_at", "checks"]
+    list_filter = ["state"]
+    search_fields = ["user__email", "=id", "=reference"]
+
+    @admin.display(description="cost", ordering="nano_usd")
+    def cost(self, row: Hold) -> str:
+        return amount_text(Unit.NANO_USD, row.nano_usd)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(Ledgered):
+    list_display = ["user", "seq", "at", "kind", "held_delta", "used_delta", "overrun_delta", "limit_after"]
+    list_filter = ["kind"]
+    search_fields = ["user__email", "=counter_id", "=hold_id"]
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(Ledgered):
+    list_display = ["user", "at", "model_id", "tokens", "cost", "source", "reference", "upstream_id"]
+    list_filter = ["source"]
+    search_fields = ["user__email", "=reference", "=upstream_id", "model_id"]
+
+    @admin.display(description="cost", ordering="nano_usd")
+    def cost(self, row: UsageRecord) -> str:
+        return amount_text(Unit.NANO_USD, row.nano_usd)
+
+
+@admin.register(Grant)
+class GrantAdmin(Ledgered):
+    list_display = ["user", "scope", "unit", "given", "valid_from", "valid_until", "source_key"]
+
+    @admin.display(description="amount")
+    def given(self, row: Grant) -> str:
+        return amount_text(row.unit, row.amount)
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(Ledgered):
+    list_display = ["who", "plan", "summary", "starts_at", "until", "source"]
+    list_filter = ["plan"]
+    ordering = ["-starts_at"]
+    note = "A plan is given by `manage.py grant_plan EMAIL PLAN --reason TEXT`; the free plan's row is edited in Plans."
+
+    @admin.display(description="account", ordering="user__email")
+    def who(self, row: Allowance) -> str:
+        return str(row.user) if row.user_id else "everybody without a plan"
+
+    @admin.display(description="limits")
+    def summary(self, row: Allowance) -> str:
+        return ", ".join(f"{each['scope']} {amount_text(each['unit'], each['limit'])}" for each in row.limits)
+
+
+@admin.register(Override)
+class OverrideAdmin(Ledgered):
+    list_display = ["user", "kind", "scope", "value", "starts_at", "until", "ended_at", "actor", "reason"]
+    list_filter = ["kind"]
+    ordering = ["-starts_at"]
+    note = "Overrides are set by `manage.py set_quota` and `manage.py set_rates`, each with its reason."
+
+    @admin.display(description="value")
+    def value(self, row: Override) -> str | SafeString:
+        if row.kind == "limit":
+            return amount_text(row.unit, row.limit)
+        shown = (f"{name} {'unlimited' if rate is None else rate}" for name, rate in sorted(row.values.items()))
+        return format_html("{}", ", ".join(shown))

@@ -1,0 +1,249 @@
+"""What accounts are allowed: dated allowances and overrides, and the copy of them that admission reads.
+
+The tables are the truth; the account's ``policy`` is rewritten from them under the account's lock,
+and the current period's counters follow with ADJUST entries. Everything here runs in the caller's
+transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q
+
+from oneai.kit import rows
+from oneai.kit.clock import now
+from quotas import holding
+from quotas.book import Book
+from quotas.models import Allowance, Override, QuotaAccount
+from quotas.policy import NANO_USD, RATES, TOKENS, UNITS, micros, terms_at
+
+Limit = Mapping[str, Any]
+_MOST: Final = 2**63 - 1
+
+
+class InvalidTerms(ValueError):
+    """Limits, rates or dates that can't be kept; the text says which."""
+
+
+def check_amount(name: str, amount: int | None) -> int | None:
+    """``amount`` if a column can hold it: None (unlimited) or a whole number from 0 on."""
+    if amount is not None and (isinstance(amount, bool) or not isinstance(amount, int) or not 0 <= amount <= _MOST):
+        raise InvalidTerms(f"{name} must be a whole number from 0 on, or null for unlimited")
+    return amount
+
+
+def check_scope(scope: str) -> str:
+    """``scope`` if a plan or staff may limit it: ``*``, a model id or ``class:x``."""
+    if not scope or len(scope) > 200 or scope.startswith(("key:", "team:")) or scope.isspace():
+        raise InvalidTerms("a limit is on *, on a model or on class:x")
+    return scope
+
+
+def check_limits(limits: Sequence[Limit]) -> list[dict[str, Any]]:
+    """The limits as an allowance keeps them; InvalidTerms for an unknown field, unit or amount, or a repetition."""
+    if not isinstance(limits, Sequence) or isinstance(limits, str):
+        raise InvalidTerms("limits must be a list")
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for limit in limits:
+        if not isinstance(limit, Mapping) or set(limit) != {"scope", "unit", "limit"}:
+            raise InvalidTerms("each limit has exactly scope, unit and limit")
+        if limit["unit"] not in UNITS:
+            raise InvalidTerms(f"the unit of a limit is {' or '.join(UNITS)}")
+        if not isinstance(limit["scope"], str):
+            raise InvalidTerms("the scope of a limit is a text")
+        key = (check_scope(limit["scope"]), limit["unit"])
+        if key in found:
+            raise InvalidTerms(f"{key[0]} has two limits in {key[1]}")
+        amount = check_amount(f"the limit of {key[0]}", limit["limit"])
+        found[key] = {"scope": key[0], "unit": key[1], "limit": amount}
+    return list(found.values())
+
+
+def check_rates(rates: Mapping[str, int | None]) -> dict[str, int | None]:
+    """The rates by name; InvalidTerms for an unknown name or a value that is not a whole number or None."""
+    unknown = set(rates) - set(RATES)
+    if unknown:
+        raise InvalidTerms(f"unknown rate: {', '.join(sorted(unknown))}")
+    for name, value in rates.items():
+        if check_amount(name, value) is not None and value > 2**31 - 1:  # type: ignore[operator]
+            raise InvalidTerms(f"{name} is too large")
+    return dict(rates)
+
+
+def check_patterns(patterns: Sequence[str]) -> list[str]:
+    """The model patterns; InvalidTerms when one is empty or no text."""
+    if isinstance(patterns, str) or any(not isinstance(each, str) or not each.strip() for each in patterns):
+        raise InvalidTerms("model patterns are a list of texts such as * or openai/*")
+    return [each.strip() for each in patterns]
+
+
+def _check_until(until: datetime | None, at: datetime) -> None:
+    if until is not None and until <= at:
+        raise InvalidTerms("the end lies in the past")
+
+
+def assign(
+    user_id: UUID,
+    plan: str,
+    limits: Sequence[Limit],
+    rates: Mapping[str, int | None],
+    patterns: Sequence[str],
+    source: str,
+    anchor: datetime | None = None,
+    until: datetime | None = None,
+) -> Allowance:
+    """Give the account this allowance from now on, until ``until`` if given; then the one before holds again.
+
+    ``rates`` that are left out are unlimited. What was used in the current period stays used. With
+    ``anchor`` periods are counted from there, so a new one begins; without, the account's stay.
+    """
+    book = Book.open([user_id])
+    at = book.at
+    _check_until(until, at)
+    allowance = Allowance.objects.create(
+        user_id=user_id,
+        plan=plan,
+        limits=check_limits(limits),
+        model_patterns=check_patterns(patterns),
+        anchor=anchor,
+        starts_at=at,
+        until=until,
+        source=source,
+        **(dict.fromkeys(RATES) | check_rates(rates)),
+    )
+    if anchor is not None:
+        QuotaAccount.objects.filter(user_id=user_id).update(anchor=anchor)
+        book = Book.open([user_id], at=at)
+    _follow(book, user_id, f"allowance:{allowance.id}")
+    return allowance
+
+
+def set_default(
+    plan: str, limits: Sequence[Limit], rates: Mapping[str, int | None], patterns: Sequence[str], source: str
+) -> Allowance:
+    """Replace, from now on, what accounts without an allowance of their own may."""
+    return Allowance.objects.create(
+        user=None,
+        plan=plan,
+        limits=check_limits(limits),
+        model_patterns=check_patterns(patterns),
+        starts_at=now(),
+        source=source,
+        **(dict.fromkeys(RATES) | check_rates(rates)),
+    )
+
+
+def set_limit(
+    user_id: UUID,
+    scope: str,
+    limits: Mapping[str, int | None],
+    reason: str,
+    actor: str,
+    until: datetime | None = None,
+) -> list[Override]:
+    """Set the period's limits of ``scope`` by unit (None: unlimited), in place of earlier overrides of them.
+
+    It is the limit, not an addition: what was used in the period counts. A token limit lifts the
+    dollar ceiling of the scope unless one is given with it.
+    """
+    book = Book.open([user_id])
+    at = book.at
+    check_scope(scope)
+    _check_until(until, at)
+    for unit, limit in limits.items():
+        if unit not in UNITS:
+            raise InvalidTerms(f"the unit of a limit is {' or '.join(UNITS)}")
+        check_amount(unit, limit)
+    if not limits:
+        raise InvalidTerms("no limit was given")
+    ended = {*limits, NANO_USD} if TOKENS in limits else set(limits)
+    _active(user_id, at).filter(kind="limit", scope=scope, unit__in=ended).update(ended_at=at)
+    made = [
+        Override.objects.create(
+            user_id=user_id,
+            kind="limit",
+            scope=scope,
+            unit=unit,
+            limit=limit,
+            starts_at=at,
+            until=until,
+            reason=reason,
+            actor=actor,
+        )
+        for unit, limit in limits.items()
+    ]
+    _follow(book, user_id, f"override:{made[0].id}")
+    return made
+
+
+def set_rates(
+    user_id: UUID, rates: Mapping[str, int | None], reason: str, actor: str, until: datetime | None = None
+) -> Override:
+    """Set some of the account's rates (None: unlimited); those not named keep the override that they have."""
+    book = Book.open([user_id])
+    at = book.at
+    _check_until(until, at)
+    if not rates:
+        raise InvalidTerms("no rate was given")
+    values = check_rates(rates)
+    if until is None:
+        lasting = _active(user_id, at).filter(kind="rates", until=None).order_by("starts_at", "id")
+        kept: dict[str, int | None] = {}
+        for override in lasting:
+            kept |= override.values
+        values = kept | values
+        lasting.update(ended_at=at)
+    made = Override.objects.create(
+        user_id=user_id, kind="rates", values=values, starts_at=at, until=until, reason=reason, actor=actor
+    )
+    _follow(book, user_id, f"override:{made.id}")
+    return made
+
+
+def end_override(override: Override) -> None:
+    """End an override now; the account's allowance holds again."""
+    book = Book.open([override.user_id])
+    Override.objects.filter(pk=override.pk, ended_at=None).update(ended_at=book.at)
+    _follow(book, override.user_id, f"override:{override.id}")
+
+
+def _active(user_id: UUID, at: datetime) -> Any:
+    running = Q(until=None) | Q(until__gt=at)
+    return Override.objects.filter(running, user_id=user_id, ended_at=None)
+
+
+def policy_from_tables(user_id: UUID, at: datetime) -> dict[str, Any]:
+    """The policy as the tables say it: what is in force at ``at`` or comes later, in order of its start."""
+    running = Q(until=None) | Q(until__gt=at)
+    allowances = list(
+        Allowance.objects.filter(running, user_id=user_id).order_by("starts_at", "id").values(*holding.ALLOWANCE)
+    )
+    # Once an allowance without an end has begun, those before it never hold again.
+    lasting = [index for index, row in enumerate(allowances) if row["until"] is None and row["starts_at"] <= at]
+    return {
+        "allowances": [holding.allowance_json(row) for row in allowances[lasting[-1] if lasting else 0 :]],
+        "overrides": [
+            {
+                "kind": row.kind,
+                "scope": row.scope,
+                "unit": row.unit,
+                "limit": row.limit,
+                "values": row.values,
+                "starts": micros(row.starts_at),
+                "until": None if row.until is None else micros(row.until),
+            }
+            for row in _active(user_id, at).order_by("starts_at", "id")
+        ],
+    }
+
+
+def _follow(book: Book, user_id: UUID, source_key: str) -> None:
+    """Rewrite the account's policy and bring its counters to it; closes ``book``."""
+    policy = policy_from_tables(user_id, book.at)
+    rows.update(QuotaAccount, [{"user_id": user_id, "policy": policy}])
+    book.adjust_limits(user_id, terms_at(policy, holding.default_allowance(book.at), book.at), source_key)
+    book.close()

@@ -1,0 +1,206 @@
+"""The audit: replays an account's ledger and compares it with everything that is stored about it.
+
+What it checks is what must hold at every committed state: the chain is whole, the counters are the
+sum of their entries, no admission went over its limit, open holds are what is held, and what was
+settled is what the usage records say, each call once and in the period of its admission.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from oneai.kit import rows
+from quotas import chain, holding
+from quotas.models import Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
+from quotas.policy import TOKENS
+
+CARRIED: Final = "carried:"
+_ENDS: Final = (LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something stored that the replay gives otherwise. ``account_id`` None: the platform's own counters."""
+
+    account_id: UUID | None
+    what: str
+    row: str
+    stored: int | str | None
+    replayed: int | str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "account_id": None if self.account_id is None else str(self.account_id),
+            "what": self.what,
+            "row": self.row,
+            "stored": self.stored,
+            "replayed": self.replayed,
+        }
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A counter as its entries give it."""
+
+    limit: int | None = 0
+    held: int = 0
+    used: int = 0
+    overrun: int = 0
+    carried: int = 0
+    granted: int = 0
+
+
+class _Replay:
+    """One account, read under its lock."""
+
+    def __init__(self, account: QuotaAccount) -> None:
+        self.account = account
+        self.found: list[Difference] = []
+        self.sums: dict[UUID, _Sum] = {}
+        self.ends: Tally[tuple[UUID, UUID]] = Tally()
+
+    def differs(self, what: str, row: object, stored: Any, replayed: Any) -> None:
+        if stored != replayed:
+            self.found.append(Difference(self.account.pk, what, str(row), stored, replayed))
+
+    def run(self) -> list[Difference]:
+        self._entries()
+        holds = {hold.id: hold for hold in Hold.objects.filter(user_id=self.account.pk).iterator()}
+        usage = {record.hold_id: record for record in UsageRecord.objects.filter(user_id=self.account.pk).iterator()}
+        counters = {counter.id: counter for counter in QuotaCounter.objects.filter(user_id=self.account.pk)}
+        self._counters(counters)
+        self._holds(holds, usage, counters)
+        return self.found
+
+    def _entries(self) -> None:
+        keys = chain.accepted_keys()
+        head, seq = "", 0
+        for entry in LedgerEntry.objects.filter(user_id=self.account.pk).order_by("seq").iterator():
+            seq += 1
+            if entry.seq != seq:
+                self.differs("chain.sequence", entry.id, entry.seq, seq)
+                seq = entry.seq
+            macs = [
+                chain.link(
+                    key, head, self.account.pk, entry.seq, entry.at, entry.kind, entry.counter_id, entry.hold_id,
+                    entry.held_delta, entry.used_delta, entry.overrun_delta, entry.limit_after, entry.source_key,
+                )
+                for key in keys
+            ]  # fmt: skip
+            if entry.mac not in macs:
+                self.differs("chain.mac", entry.id, entry.mac, macs[0])
+            head = entry.mac
+            self._apply(entry)
+        self.differs("account.chain_head", self.account.pk, self.account.chain_head, head)
+        self.differs("account.entry_seq", self.account.pk, self.account.entry_seq, seq)
+
+    def _apply(self, entry: LedgerEntry) -> None:
+        sum_ = self.sums.setdefault(entry.counter_id, _Sum())
+        if entry.kind == LedgerEntry.Kind.GRANT:
+            sum_.granted += 1
+        if entry.kind in (LedgerEntry.Kind.GRANT, LedgerEntry.Kind.ADJUST):
+            sum_.limit = entry.limit_after
+        sum_.held += entry.held_delta
+        sum_.used += entry.used_delta
+        sum_.overrun += entry.overrun_delta
+        if entry.kind == LedgerEntry.Kind.RECONCILE and entry.source_key.startswith(CARRIED):
+            sum_.carried += entry.used_delta
+        if entry.kind == LedgerEntry.Kind.HOLD and sum_.limit is not None and sum_.used + sum_.held > sum_.limit:
+            self.differs("bound", entry.id, sum_.used + sum_.held, sum_.limit)
+        if entry.kind in _ENDS and entry.hold_id is not None:
+            self.ends[entry.hold_id, entry.counter_id] += 1
+
+    def _counters(self, counters: dict[UUID, QuotaCounter]) -> None:
+        for counter_id in self.sums.keys() - counters.keys():
+            self.differs("counter.missing", counter_id, None, "entries")
+        for counter in counters.values():
+            sum_ = self.sums.get(counter.id, _Sum())
+            name = f"{counter.model_id} {counter.unit} {counter.period_start.isoformat()}"
+            self.differs("counter.granted", name, 1, sum_.granted)
+            self.differs("counter.limit", name, counter.quota_limit, sum_.limit)
+            self.differs("counter.held", name, counter.held, sum_.held)
+            self.differs("counter.used", name, counter.tokens_used, sum_.used)
+            self.differs("counter.overrun", name, counter.overrun, sum_.overrun)
+
+    def _holds(
+        self, holds: dict[UUID, Hold], usage: dict[UUID, UsageRecord], counters: dict[UUID, QuotaCounter]
+    ) -> None:
+        held: Tally[UUID] = Tally()
+        used: Tally[UUID] = Tally()
+        overrun: Tally[UUID] = Tally()
+        running = 0
+        for hold in holds.values():
+            record = usage.get(hold.id)
+            settled = hold.state == Hold.State.SETTLED
+            self.differs("usage.records", hold.reference, int(record is not None), int(settled))
+            is_open = hold.state in holding.OPEN
+            running += is_open
+            for text, amount in hold.lines.items():
+                counter_id = UUID(text)
+                counter = counters.get(counter_id)
+                if counter is None:
+                    self.differs("hold.counter", hold.reference, text, None)
+                    continue
+                self.differs(
+                    "hold.period", hold.reference, hold.period_start.isoformat(), counter.period_start.isoformat()
+                )
+                ends = self.ends.pop((hold.id, counter_id), 0)
+                actual = 0 if record is None else record.tokens if counter.unit == TOKENS else record.nano_usd
+                self.differs("hold.ends", hold.reference, ends, 0 if is_open or not (amount or actual) else 1)
+                if is_open:
+                    held[counter_id] += amount
+                if settled and record is not None:
+                    used[counter_id] += actual
+                    overrun[counter_id] += max(0, actual - amount)
+            if record is not None:
+                period = record.period_start.isoformat()
+                self.differs("usage.period", hold.reference, period, hold.period_start.isoformat())
+        for (hold_id, counter_id), ends in self.ends.items():
+            self.differs("hold.ends", f"{hold_id} {counter_id}", ends, 0)
+        for counter_id, counter in counters.items():
+            name = f"{counter.model_id} {counter.unit} {counter.period_start.isoformat()}"
+            carried = self.sums.get(counter_id, _Sum()).carried
+            self.differs("holds.held", name, counter.held, held[counter_id])
+            self.differs("usage.used", name, counter.tokens_used, used[counter_id] + carried)
+            self.differs("usage.overrun", name, counter.overrun, overrun[counter_id])
+        self.differs("account.in_flight", self.account.pk, self.account.in_flight, running)
+
+
+def replay(user_id: UUID) -> list[Difference]:
+    """Everything that differs for one account; empty when all is well. Takes the account's lock meanwhile."""
+    with transaction.atomic():
+        account = QuotaAccount.objects.select_for_update().filter(pk=user_id).first()
+        return [] if account is None else _Replay(account).run()
+
+
+def replay_platform() -> list[Difference]:
+    """What differs between the platform's daily counters and the holds and usage records under them."""
+    platform, holds, usage = rows.table(PlatformCounter).name, rows.table(Hold).name, rows.table(UsageRecord).name
+    # One statement: its figures are of one moment, and nobody is kept waiting.
+    sql = f"""
+        SELECT p.day, p.shard, p.held, p.used,
+          (SELECT COALESCE(SUM(h.nano_usd), 0) FROM {holds} h
+            WHERE h.platform_day = p.day AND h.platform_shard = p.shard AND h.state IN ('held', 'orphaned')),
+          (SELECT COALESCE(SUM(u.nano_usd), 0) FROM {usage} u JOIN {holds} h ON h.id = u.hold_id
+            WHERE (h.platform_day = p.day AND h.platform_shard = p.shard)
+               OR (h.platform_day IS NULL AND p.shard = 0 AND DATE(u.at) = p.day))
+        FROM {platform} p ORDER BY p.day, p.shard"""  # noqa: S608 (names of ours)
+    found: list[Difference] = []
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        for day, shard, held, used, held_sum, used_sum in cursor.fetchall():
+            for what, stored, replayed in (("platform.held", held, held_sum), ("platform.used", used, used_sum)):
+                if int(stored) != int(replayed):
+                    found.append(Difference(None, what, f"{day} shard {shard}", int(stored), int(replayed)))
+    return found
+
+
+def accounts() -> Iterator[UUID]:
+    """Every account that has a ledger."""
+    yield from QuotaAccount.objects.order_by("pk").values_list("pk", flat=True).iterator()

@@ -1,0 +1,85 @@
+"""The figures that go in and out of a book: what was admitted, what is charged, what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from quotas.holding import Account
+from quotas.models import UsageRecord
+from quotas.policy import PLAN_WIDE, UNITS
+from quotas.rates import RateState
+from quotas.refusals import limit_json
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may be made: nothing beyond ``max_tokens`` of completion is covered by its hold."""
+
+    hold_id: UUID
+    max_tokens: int
+    tokens: int
+    nano_usd: int
+    period_start: datetime
+    rate: RateState
+    remaining_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a call really used and cost, and who says so."""
+
+    tokens: int
+    nano_usd: int
+    prompt_tokens: int
+    completion_tokens: int
+    source: UsageRecord.Source
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    upstream_id: str = ""
+    conversation_id: UUID | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.tokens, self.nano_usd, self.prompt_tokens, self.completion_tokens) < 0:
+            raise ValueError("a charge is never negative")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """A limit as people see it."""
+
+    scope: str
+    unit: str
+    limit: int | None
+    used: int
+    held: int
+    reset_at: datetime
+
+    @property
+    def remaining(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit - self.used - self.held)
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``GET /api/user/quota`` shows it."""
+        return limit_json(self.scope, self.unit, self.limit, self.used, self.held, self.reset_at)
+
+
+def limits_of(account: Account) -> list[LimitState]:
+    """Plan-wide limits first, then those of models and classes, then those of keys that were used."""
+    found: list[LimitState] = []
+    listed = dict(account.terms.limits)
+    for (scope, unit), counter in account.counters.items():
+        if scope.startswith("key:"):
+            listed[scope, unit] = counter.limit
+    for scope, unit in sorted(listed, key=_order):
+        counter_or_none = account.counters.get((scope, unit))
+        used, held = (counter_or_none.used, counter_or_none.held) if counter_or_none else (0, 0)
+        found.append(LimitState(scope, unit, listed[scope, unit], used, held, account.reset_at))
+    return found
+
+
+def _order(key: tuple[str, str]) -> tuple[bool, bool, str, int]:
+    scope, unit = key
+    return scope != PLAN_WIDE, scope.startswith("key:"), scope, UNITS.index(unit)

@@ -1,0 +1,72 @@
+"""The refusals of an admission, with what programs need to act on them."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, Final
+
+from oneai.kit.errors import Refusal
+from quotas.policy import PLAN_WIDE, TOKENS
+
+BUSY_RETRY_SECONDS: Final = 2
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def limit_json(scope: str, unit: str, limit: int | None, used: int, held: int, reset_at: datetime) -> dict[str, Any]:
+    """A limit as the API shows it. ``remaining`` never falls below 0; unlimited is None."""
+    return {
+        "scope": scope,
+        "unit": unit,
+        "limit": limit,
+        "used": used,
+        "held": held,
+        "remaining": None if limit is None else max(0, limit - used - held),
+        "reset_at": _text(reset_at),
+    }
+
+
+def exceeded(scope: str, unit: str, limit: int, used: int, held: int, *, at: datetime, reset_at: datetime) -> Refusal:
+    """A limit that does not cover the call, named."""
+    what = "tokens" if unit == TOKENS else "cost"
+    where = "" if scope == PLAN_WIDE else f" ({scope})"
+    headers = {"X-Quota-Remaining-Tokens": str(max(0, limit - used - held))} if unit == TOKENS else {}
+    return Refusal(
+        "quota_exceeded",
+        f"What is left of the {what} quota{where} does not cover this call.",
+        details={"limit": limit_json(scope, unit, limit, used, held, reset_at)},
+        retry_after=max(1, math.ceil((reset_at - at).total_seconds())),
+        headers=headers,
+    )
+
+
+def rate_exceeded(scope: str, name: str, limit: int, remaining: int, wait: int) -> Refusal:
+    """A rate that has no room for the call for another ``wait`` seconds."""
+    rate = {"scope": scope, "name": name, "limit": limit, "remaining": remaining, "reset_seconds": wait}
+    what = "requests" if name == "requests_per_minute" else "tokens"
+    suffix = "Requests" if what == "requests" else "Tokens"
+    return Refusal(
+        "rate_limited",
+        f"The limit is {limit:,} {what} a minute. Try again in {wait} s.",
+        details={"rate": rate},
+        retry_after=wait,
+        headers={
+            f"X-RateLimit-Limit-{suffix}": str(limit),
+            f"X-RateLimit-Remaining-{suffix}": str(remaining),
+            f"X-RateLimit-Reset-{suffix}": f"{wait}s",
+        },
+    )
+
+
+def too_many_running(limit: int, running: int) -> Refusal:
+    """All the answers that may run at once do."""
+    rate = {"scope": PLAN_WIDE, "name": "concurrent_generations", "limit": limit, "running": running}
+    return Refusal(
+        "too_many_generations",
+        f"At most {limit} answers may run at once.",
+        details={"rate": rate},
+        retry_after=BUSY_RETRY_SECONDS,
+    )
