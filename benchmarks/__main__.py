@@ -5,8 +5,10 @@ import asyncio
 import contextlib
 import ipaddress
 import math
+import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -45,8 +47,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--accounts", type=int, default=8, help="that the streams are spread over")
     parser.add_argument("--quick", action="store_true", help="one round, shorter loads, SQLite and /v1 only")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--port", type=int, default=18400, help="the first of four ports")
+    parser.add_argument("--port", type=int, default=18400, help="the first of three ports")
     parser.add_argument("--scratch", type=Path, help="folder for databases and logs")
+    parser.add_argument("--nice", type=int, default=0, help="of all processes; below 0 needs the right to it")
     parser.add_argument("--floor", action="store_true", help="only the upstream and the bare relay")
     parser.add_argument("--server-url", help="measure this OpenAI-compatible server, e.g. http://127.0.0.1:4000/v1")
     parser.add_argument("--key", default="bench", help="its key")
@@ -104,6 +107,11 @@ def main(arguments: list[str] | None = None) -> int:
     require_linux()
     given = _arguments(arguments)
     _room_for_sockets()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: everything is stopped
+    try:
+        os.nice(given.nice)
+    except PermissionError:
+        raise SystemExit(f"--nice {given.nice} is not allowed to this user.") from None
     chosen = [one for one in SCENARIOS.values() if given.scenario is None or one.id in given.scenario]
     chosen = [quick(one) for one in chosen] if given.quick else chosen
     if given.scratch:
@@ -119,6 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
             sections = loop.run(_run(given, wish))
+    except KeyboardInterrupt:
+        print("Stopped; everything that was started is stopped too.", file=sys.stderr)
+        return 130
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     across = scaling(sections)
