@@ -102,12 +102,20 @@ async def _run(given: argparse.Namespace, wish: Wish) -> list[Section]:
     return sections
 
 
+async def _stoppable(given: argparse.Namespace, wish: Wish) -> list[Section]:
+    """Ctrl-C and SIGTERM cancel the run, so that everything is stopped on the way out."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await _run(given, wish)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measures what was asked for; the exit status is 1 when a "must" was missed or nothing was measured."""
     require_linux()
     given = _arguments(arguments)
     _room_for_sockets()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: everything is stopped
     try:
         os.nice(given.nice)
     except PermissionError:
@@ -126,8 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
     head = describe(scratch)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            sections = loop.run(_run(given, wish))
-    except KeyboardInterrupt:
+            sections = loop.run(_stoppable(given, wish))
+    except asyncio.CancelledError:
         print("Stopped; everything that was started is stopped too.", file=sys.stderr)
         return 130
     finally:
