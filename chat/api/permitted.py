@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey
 from accounts.principal import Principal
-from oneai.kit import clock
-from quotas.admission import limit_json
-from quotas.holding import default_allowance
-from quotas.models import QuotaCounter
-from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS, matches, terms_at
+from quotas import reading
+from quotas.policy import TOKENS, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +28,18 @@ class Permitted:
         )
 
     def limit_of(self, slug: str) -> dict[str, Any] | None:
-        """The model's own limit in the present period, in tokens rather than dollars; None when it has none."""
+        """The model's own limit in the present period, in tokens where it has both; None when it has none."""
         return self.limits.get(slug)
 
 
 def permitted(who: Principal) -> Permitted:
-    """What ``who`` may use now; two to four queries, however many models there are."""
-    at = clock.now()
-    person = User.objects.values("created_at", "quota_account__anchor", "quota_account__policy").get(pk=who.user_id)
-    terms = terms_at(person["quota_account__policy"], default_allowance(at), at)
-    own = {key: limit for key, limit in terms.limits.items() if key[0] != PLAN_WIDE and ":" not in key[0][:6]}
+    """What ``who`` may use now; a few queries, however many models there are."""
+    standing = reading.standing(who.user_id)
     limits: dict[str, dict[str, Any]] = {}
-    if own:
-        start, end = clock.period_edges(person["quota_account__anchor"] or person["created_at"], at)
-        counters = {
-            (row["model_id"], row["unit"]): row
-            for row in QuotaCounter.objects.filter(
-                user_id=who.user_id, period_start=start, model_id__in={scope for scope, _ in own}
-            ).values("model_id", "unit", "tokens_used", "held")
-        }
-        for unit in (NANO_USD, TOKENS):  # the later one, tokens, is the one that stays
-            for (scope, measured), limit in own.items():
-                if measured == unit:
-                    row = counters.get((scope, unit), {"tokens_used": 0, "held": 0})
-                    limits[scope] = limit_json(scope, unit, limit, row["tokens_used"], row["held"], end)
+    for state in standing.limits:
+        if state.scope not in limits or state.unit == TOKENS:
+            limits[state.scope] = state.as_json()
     key_models: list[str] = []
     if who.api_key_id is not None:
         key_models = ApiKey.objects.values_list("allowed_models", flat=True).get(pk=who.api_key_id) or []
-    return Permitted(terms.patterns, tuple(key_models), limits)
+    return Permitted(standing.terms.patterns, tuple(key_models), limits)

@@ -66,7 +66,9 @@ def test_a_failure_before_the_first_token_is_told_by_code_and_is_free(
     assert settled(chat) == before
 
 
-@pytest.mark.parametrize("slug", ["midstream-error", "midstream-error-no-choices", "midstream-error-string-code", "cut"])
+@pytest.mark.parametrize(
+    "slug", ["midstream-error", "midstream-error-no-choices", "midstream-error-string-code", "cut"]
+)
 def test_a_break_after_the_first_token_keeps_the_text_and_charges_what_was_billed(chat: Chat, slug: str) -> None:
     before = settled(chat)
     turn = chat.send("Tell me a story.", f"sandbox/{slug}")
@@ -81,7 +83,9 @@ def test_a_break_after_the_first_token_keeps_the_text_and_charges_what_was_bille
     assert after - before == billed["usage"]["total_tokens"]
 
 
-@pytest.mark.parametrize("slug", ["usage-old-shape", "usage-no-cost", "cost-null", "duplicate-usage", "length", "reasoning"])
+@pytest.mark.parametrize(
+    "slug", ["usage-old-shape", "usage-no-cost", "cost-null", "duplicate-usage", "length", "reasoning"]
+)
 def test_usage_is_charged_to_the_token_whatever_its_form(chat: Chat, slug: str) -> None:
     before = settled(chat)
     turn = chat.send("Tell me more.", f"sandbox/{slug}")
