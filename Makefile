@@ -94,7 +94,7 @@ clean: ## remove what was built here; data/ stays but for the static files
 
 frontend/node_modules/.made: frontend/package.json frontend/package-lock.json | .venv/.made-node
 	@echo "Installing the front end's packages"
-	@cd frontend && $(NODE_PATH_FIRST) npm ci --no-audit --no-fund --loglevel=error
+	@cd frontend && $(NODE_PATH_FIRST) npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 frontend/dist/.made: frontend/node_modules/.made $(FRONTEND_SOURCES)

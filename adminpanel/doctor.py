@@ -149,18 +149,22 @@ def judge_site(conf: Configuration) -> Iterator[Finding]:
         )
 
 
+def _absent(names: list[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+
+
 def judge_services(conf: Configuration) -> Iterator[Finding]:
     """Google, Razorpay and mail: configured, imitated, off, or set in part."""
     for title, names in conf.groups.items():
         missing = [name for name, given in names.items() if not given]
         if title.lower() in conf.imitated:
-            yield Finding(Level.IMITATED, title, f"by the sandbox ({', '.join(missing)} is not set).")
+            yield Finding(Level.IMITATED, title, f"by the sandbox ({_absent(missing)} not set).")
         elif not missing:
             yield Finding(Level.OK, title, "is configured.")
         elif len(missing) == len(names):
-            yield Finding(Level.OFF, title, f"is off: {', '.join(missing)} is not set.")
+            yield Finding(Level.OFF, title, f"is off: {_absent(missing)} not set.")
         else:
-            yield Finding(Level.MISSING, title, f"is set in part: {', '.join(missing)} is missing.")
+            yield Finding(Level.MISSING, title, f"is set in part: {_absent(missing)} missing.")
     if any(length < SHORTEST_WEBHOOK_SECRET for length in conf.webhook_secret_lengths):
         text = f"has fewer than {SHORTEST_WEBHOOK_SECRET} characters: a webhook could be forged."
         yield Finding(Level.UNSAFE, "RAZORPAY_WEBHOOK_SECRET", text)

@@ -5,6 +5,7 @@ One process for all of it, since starting Django costs more than the work.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -36,9 +37,9 @@ def main() -> int:
         users = get_user_model()._default_manager
         for email, password, further in SIGN_INS:
             if not users.filter(email=email).exists():
-                call_command("create_user", email, "--password", password, "--verified", *further, stdout=sys.stderr)
+                call_command("create_user", email, "--password", password, "--verified", *further, stdout=io.StringIO())
     try:
-        call_command("sync_models", stdout=sys.stderr)
+        call_command("sync_models", stdout=io.StringIO())
     except CommandError as error:
         print(f"The models could not be read: {error}. The worker tries again.", flush=True)
     return 0
