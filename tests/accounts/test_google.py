@@ -51,7 +51,7 @@ def test_the_way_carries_state_pkce_and_the_three_scopes_only(google: Google, cl
     query = parse_qs(urlsplit(location).query)
     assert query["code_challenge_method"] == ["S256"] and len(query["code_challenge"][0]) == 43
     assert len(query["state"][0]) >= 16
-    assert query["scope"] == ["openid email profile"]
+    assert set(query["scope"][0].split()) == {"openid", "email", "profile"}
     assert query["access_type"] == ["online"] and "prompt" not in query
 
 

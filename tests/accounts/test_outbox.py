@@ -45,9 +45,9 @@ def arrived(sandbox: Sandbox, to: str) -> list[dict[str, Any]]:
 
 
 def test_mail_is_part_of_the_transaction_that_causes_it() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         send_mail("Subject", "Body", None, ["asha@example.com"])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not OutgoingMail.objects.exists()
 
 

@@ -27,8 +27,8 @@ def admitted(times: int, subject: str = "somebody", limit: Limit = FIVE) -> int:
         try:
             throttles.take(limit, subject)
             done += 1
-        except Refusal as refusal:
-            assert refusal.code == "too_many_attempts"
+        except Refusal:
+            continue
     return done
 
 
@@ -37,6 +37,7 @@ def test_a_window_admits_its_number_and_says_when_it_is_over() -> None:
     assert admitted(9) == 5
     with pytest.raises(Refusal) as caught:
         throttles.take(FIVE, "somebody")
+    assert (caught.value.code, caught.value.status) == ("too_many_attempts", 429)
     assert 1 <= (caught.value.retry_after or 0) <= 300
     assert admitted(1, "somebody else") == 1
     assert admitted(1, limit=Limit("other", 5, 300)) == 1
