@@ -18,7 +18,7 @@ INSTALL = install() { $(BIN)/uv pip install -q --python $(BIN)/python --require-
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes "$$@"; }; }; install
 NODE_PATH_FIRST = PATH="$(CURDIR)/$(BIN):$$PATH"
 FRONTEND_SOURCES := $(shell find frontend/src templates 2>/dev/null) $(wildcard frontend/*.ts frontend/*.json frontend/*.mjs)
-STATIC_SOURCES := $(shell find */static -type f 2>/dev/null)
+STATIC_SOURCES := $(shell find accounts adminpanel billing chat content quotas -path '*/static/*' -type f 2>/dev/null)
 
 .PHONY: help run test check bench serve build demo faults lock clean
 

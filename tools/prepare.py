@@ -1,6 +1,7 @@
 """Make the database ready for `make run`: schema, models, demo sign-ins. Safe to repeat.
 
-One process for all of it, since starting Django costs more than the work.
+One process for all of it, since starting Django costs more than the work. The line `READY` says
+that the site may start beside what is left.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+READY = "The database is ready."
 
 # What a newcomer signs in with; made in development only.
 SIGN_INS = (
@@ -28,6 +31,7 @@ def main() -> int:
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
+    print(READY, flush=True)
 
     from django.contrib.auth import get_user_model
 

@@ -35,6 +35,7 @@ class Child:
     prefix: str
     optional: bool = False
     unfinished: bytes = b""
+    last_line: str = ""
 
     def send(self, number: int) -> None:
         """A signal to the child's whole process group."""
@@ -102,7 +103,8 @@ class Family:
             if not data and child.unfinished:
                 lines, child.unfinished = [child.unfinished], b""
             for line in lines:
-                self._output.write(f"{child.prefix}{line.decode(errors='replace')}\n")
+                child.last_line = line.decode(errors="replace")
+                self._output.write(f"{child.prefix}{child.last_line}\n")
         self._output.flush()
 
     def ended(self) -> Child | None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from oneai import env  # noqa: E402
-from tools.prepare import SIGN_INS  # noqa: E402
+from tools.prepare import READY, SIGN_INS  # noqa: E402
 from tools.processes import Family, Stopped  # noqa: E402
 
 PYTHON = sys.executable
@@ -134,15 +134,18 @@ def start(family: Family, chosen: Plan) -> Plan:
     if chosen.imitated:
         family.wait_until(lambda: answers(chosen.sandbox_url), seconds=60, what="the sandbox")
     preparation = family.start("prepare", [PYTHON, "tools/prepare.py"], environment)
+    while preparation.process.poll() is None and preparation.last_line != READY:
+        family.relay(0.1)
+    if not preparation.process.returncode:
+        family.start("site", [PYTHON, "tools/serve.py"], environment)
     while preparation.process.poll() is None:
         family.relay(0.1)
     family.forget(preparation)
     if preparation.process.returncode:
         raise RuntimeError("the database could not be made ready")
-    family.start("site", [PYTHON, "tools/serve.py"], environment)
-    family.start("worker", [PYTHON, "manage.py", "worker"], environment)
     ready = f"http://127.0.0.1:{chosen.port}/readyz"
     family.wait_until(lambda: answers(ready, status=200), seconds=60, what="the site")
+    family.start("worker", [PYTHON, "manage.py", "worker"], environment)
     return chosen
 
 
