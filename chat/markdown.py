@@ -20,11 +20,11 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
+from pygments import highlight  # type: ignore[import-untyped]
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.lexer import Lexer  # type: ignore[import-untyped]
+from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,9 @@ _TOP_HEADING: Final = 3
 
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _TAGS: Final = frozenset(
-    "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul".split()
+    (
+        "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul"
+    ).split()
 )
 _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "a": {"href", "title", "target", "class"},
@@ -52,8 +54,11 @@ _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "th": {"class"},
 }
 _PYGMENTS_CLASSES: Final = frozenset(
-    "hll c c1 ch cm cp cpf cs err esc g gd ge gh gi go gp gr gs gt gu il k kc kd kn kp kr kt l ld m mb mf mh mi mo "
-    "n na nb bp nc nd ne nf fm ni nl nn no nt nv nx o ow p pm s s1 s2 sa sb sc sd se sh si sr ss sx dl v vc vg vi vm w x".split()
+    (
+        "hll c c1 ch cm cp cpf cs err esc g gd ge gh gi go gp gr gs gt gu il k kc kd kn kp kr kt l ld "
+        "m mb mf mh mi mo n na nb bp nc nd ne nf fm ni nl nn no nt nv nx o ow p pm "
+        "s s1 s2 sa sb sc sd se sh si sr ss sx dl v vc vg vi vm w x"
+    ).split()
 )
 _CLASSES: Final[dict[str, frozenset[str]]] = {
     "a": frozenset({"image-link"}),
@@ -108,7 +113,7 @@ def sanitise(html: str) -> str:
     )
 
 
-_FORMATTER: Final = HtmlFormatter[str](nowrap=True)
+_FORMATTER: Final = HtmlFormatter(nowrap=True)
 
 
 def _lexer(language: str) -> Lexer | None:
@@ -177,19 +182,25 @@ def _math_text(content: str, options: dict[str, Any]) -> str:
     return escape(content.strip())
 
 
-def _display_in_line(
-    self: RendererHTML, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-) -> str:
+def _display_in_line(self: RendererHTML, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
     """``$$x$$`` inside a paragraph: a span, because a block may not stand there."""
     return f'<span class="math display">{escape(tokens[idx].content.strip())}</span>'
 
 
+class _Markdown(MarkdownIt):
+    """The library with our own idea of which links there are."""
+
+    def validateLink(self, url: str) -> bool:
+        return _allowed_link(url)
+
+
 def _build() -> MarkdownIt:
-    markdown = MarkdownIt(
+    markdown = _Markdown(
         "commonmark",
         {"html": False, "linkify": True, "maxNesting": _NESTING_LIMIT},
         renderer_cls=_Renderer,
-    ).enable(["table", "strikethrough", "linkify"])
+    )
+    markdown.enable(["table", "strikethrough", "linkify"])
     markdown.use(
         dollarmath_plugin,
         allow_labels=False,
@@ -204,7 +215,6 @@ def _build() -> MarkdownIt:
     markdown.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
     markdown.core.ruler.push("aligned_cells", _aligned_cells)
     markdown.core.ruler.push("stepped_headings", _stepped_headings)
-    markdown.validateLink = _allowed_link  # type: ignore[method-assign]
     return markdown
 
 
@@ -235,6 +245,6 @@ def render(text: str) -> str:
     """Safe HTML for Markdown ``text``. Never raises; the same text gives the same HTML."""
     try:
         return sanitise(_MARKDOWN.render(_bracket_math(text)))
-    except Exception as error:  # noqa: BLE001 (hostile text must not take a page down)
+    except Exception as error:  # hostile text must not take a page down
         log.warning("markdown_failed", error=type(error).__name__, length=len(text))
         return _plain(text)

@@ -42,7 +42,9 @@ def models() -> list[ShownModel]:
         .select_related("price")
         .order_by("-released_at", "slug")[:200]
     )
-    first, rest, makers = [], [], set()
+    first: list[Any] = []
+    rest: list[Any] = []
+    makers: set[str] = set()
     for row in rows:
         maker = row.slug.partition("/")[0]
         (rest if maker in makers else first).append(row)

@@ -36,7 +36,8 @@ export class ModelPicker {
       if ((event as ToggleEvent).newState !== "open") return;
       this.#search.value = "";
       this.#draw();
-      this.#search.focus();
+      // On a phone the keyboard would cover the list that was asked for.
+      if (matchMedia("(hover: hover)").matches) this.#search.focus();
     });
     this.#search.addEventListener("input", () => this.#draw());
     this.#search.addEventListener("keydown", (event) => this.#key(event));
