@@ -229,8 +229,10 @@ def add_hot_routes(result: Schema, generator: object, request: object, public: b
         "Error": {"description": "A refusal or a failure.", "content": _json(_reference("Error"))}
     }
     result["paths"] = dict(sorted((result.get("paths", {}) | _paths()).items()))
-    for operations in result["paths"].values():
+    for route, operations in result["paths"].items():
         for operation in operations.values():
+            if operation.get("security"):  # either credential will do, and on /v1 a session will not
+                operation["security"] = _SECURITY[1:] if route.startswith("/v1/") else _SECURITY
             for status in ("4XX", "5XX"):
                 operation["responses"][status] = {"$ref": "#/components/responses/Error"}
     return result

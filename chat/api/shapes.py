@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chat import catalog
@@ -27,6 +28,11 @@ class EmptyIsNull(serializers.CharField):
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]
         return value or None
+
+
+@extend_schema_field({"type": "string", "pattern": f"^({'|'.join(Message.Role.values)})$"})
+class MessageRole(serializers.CharField):
+    """Who speaks. No enum in the schema: the name "role" is a person's there, with other values."""
 
 
 class UsageShape(serializers.Serializer[Any]):
@@ -70,7 +76,7 @@ class MessageShape(serializers.Serializer[Message]):
     """A message: what was asked, or what a model answered."""
 
     id = serializers.UUIDField()
-    role = serializers.ChoiceField(choices=Message.Role.choices)
+    role = MessageRole()
     content = serializers.CharField()
     status = serializers.ChoiceField(choices=Message.Status.choices)
     model = EmptyIsNull(source="model_id")

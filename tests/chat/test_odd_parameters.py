@@ -24,7 +24,10 @@ def cursor(text: str) -> str:
 
 ODD: list[dict[str, Any]] = [
     *({"sort": value} for value in ["user__password", "-user_id", "?", "id;--", "title,id", "__class__", "x" * 5000]),
-    *({"q": value} for value in ["%", "_", "\\", "'", '"', "\x00", "a" * 201, "%%%", "\\'; DROP TABLE users; --", "💥", "\ud800"]),
+    *(
+        {"q": value}
+        for value in ["%", "_", "\\", "'", '"', "\x00", "a" * 201, "%%%", "\\'; DROP TABLE users; --", "💥", "\ud800"]
+    ),
     *({"limit": value} for value in ["0", "-1", "1e9", "abc", "9" * 5000, "١", "1.5", " ", "\x00", "100000"]),
     *(
         {"cursor": value}
@@ -40,7 +43,10 @@ ODD: list[dict[str, Any]] = [
     *({"role": value} for value in ["admin", "\x00"]),
     *({"tree": value} for value in ["2", "\x00"]),
     *({"conversation": value} for value in ["x", "\x00", "0" * 32, "💥"]),
-    *({"from": value} for value in ["\x00", "99999-01-01", "2026-01-01T25:00", "💥💥💥💥💥💥💥💥💥💥", "9999-12-31T23:59:59-14:00"]),
+    *(
+        {"from": value}
+        for value in ["\x00", "99999-01-01", "2026-01-01T25:00", "💥💥💥💥💥💥💥💥💥💥", "9999-12-31T23:59:59-14:00"]
+    ),
     *({"capability": value} for value in ["\x00", "x" * 300, "'"]),
     {"limit": ["1", "x"]},
     {"unknown__lookup": "1", "user_id": "1", "deleted_at__isnull": "0"},
