@@ -135,7 +135,9 @@ def main() -> int:
     strict = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
     parallel = ["-n", str(PROCESSES), "--dist", "loadfile"]
     chosen = with_markers(arguments, "not browser")
-    results = [] if arguments else [run_frontend()]
+    results = []
+    if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):
+        results.append(run_frontend())
     results.append(run_pytest("SQLite", [*chosen, *parallel, "--database", "sqlite"]))
     trouble = postgresql_trouble()
     if trouble:
