@@ -13,12 +13,12 @@ from benchmarks.scenarios import SCENARIOS
 
 _COLUMNS = (
     ("whole", 12),
-    ("first p50", 10),
-    ("p95", 8),
-    ("lag p50", 8),
-    ("p95", 8),
-    ("p99", 8),
-    ("total p50", 10),
+    ("first p50", 11),
+    ("p95", 11),
+    ("lag p50", 9),
+    ("p95", 9),
+    ("p99", 9),
+    ("total p50", 11),
     ("chunks/s", 9),
     ("answers/s", 10),
     ("us/chunk", 9),
@@ -39,10 +39,10 @@ def _row(name: str, row: Summary, *, streams: bool) -> str:
     lag = (row.lag_p50, row.lag_p95, row.lag_p99) if streams else (math.nan,) * 3
     cells = [
         f"{row.whole}/{row.asked}".rjust(12),
-        _number(row.first_p50, 10),
-        _number(row.first_p95, 8),
-        *(_number(value, 8) for value in lag),
-        _number(row.total_p50, 10),
+        _number(row.first_p50, 11),
+        _number(row.first_p95, 11),
+        *(_number(value, 9) for value in lag),
+        _number(row.total_p50, 11),
         _number(row.chunks_per_s, 9, 0),
         _number(row.answers_per_s, 10, 0),
         _number(row.cpu_us_per_chunk or math.nan, 9, 1),
