@@ -53,7 +53,17 @@ class UserAdmin(ModelAdmin):
         "created_at",
         "updated_at",
     ]
-    readonly_fields = [name for name in fields if name not in {"name", "is_active", "locale", "timezone"}]
+    readonly_fields = [
+        "id",
+        "email",
+        "role",
+        "current_subscription",
+        "subscription_status",
+        "google_id",
+        "last_login",
+        "created_at",
+        "updated_at",
+    ]
     actions = ["end_sign_ins"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

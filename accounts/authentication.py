@@ -79,9 +79,7 @@ def _by_key(plaintext: str, address: str | None) -> Principal:
     if key.last_used_at is None or key.last_used_at <= at - _SEEN_EVERY:
         stale = Q(last_used_at=None) | Q(last_used_at__lte=at - _SEEN_EVERY)
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=at)
-    return _principal(
-        key.user, "api_key", scopes=frozenset(key.scopes), api_key_id=key.pk, expires_at=key.expires_at
-    )
+    return _principal(key.user, "api_key", scopes=frozenset(key.scopes), api_key_id=key.pk, expires_at=key.expires_at)
 
 
 def _by_header(header: str, address: str | None) -> Principal:
@@ -125,9 +123,7 @@ def _same_password(user: User, session_hash: str) -> bool:
     """Whether the session was opened under the person's present password and epoch."""
     if constant_time_compare(session_hash, user.get_session_auth_hash()):
         return True
-    return any(
-        constant_time_compare(session_hash, fallback) for fallback in user.get_session_auth_fallback_hash()
-    )
+    return any(constant_time_compare(session_hash, fallback) for fallback in user.get_session_auth_fallback_hash())
 
 
 def authenticate(
@@ -156,11 +152,16 @@ def check_csrf(scope: MutableMapping[str, Any], method: str) -> None:
     _refuse_forgery(request)
 
 
+def _no_view(_: HttpRequest) -> HttpResponse:
+    """Stands where Django's check wants a view; it is never called."""
+    return HttpResponse()
+
+
 def _refuse_forgery(request: HttpRequest) -> None:
     """Django's own check, where its middleware does not reach (REST framework's views are exempt)."""
-    check = CSRFCheck(lambda _: HttpResponse())
+    check = CSRFCheck(_no_view)
     check.process_request(request)
-    reason = check.process_view(request, None, (), {})
+    reason = check.process_view(request, _no_view, (), {})
     if reason is not None or request.headers.get("Sec-Fetch-Site") == "cross-site":
         log.warning("csrf_refused", path=request.path)
         raise Refusal("csrf_failed")

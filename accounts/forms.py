@@ -13,6 +13,8 @@ from django.http import HttpRequest
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]
     """Address and password; a taken address costs as much time as a free one."""
 
+    account_already_exists: bool
+
     def try_save(self, request: HttpRequest) -> Any:
         if self.account_already_exists:
             make_password(self.cleaned_data.get("password1"))

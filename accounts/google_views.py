@@ -46,13 +46,15 @@ def start(request: HttpRequest) -> HttpResponseBase:
         value = request.POST.get(name) or request.GET.get(name)
         if value and (name == "next" or value in {"login", "connect"}):
             kept[name] = value
-    request.GET = kept  # type: ignore[assignment]
+    request.GET = kept
     request.POST = QueryDict()  # type: ignore[assignment]
-    return _start(request)
+    response: HttpResponseBase = _start(request)
+    return response
 
 
 @guarded()
 def callback(request: HttpRequest) -> HttpResponseBase:
     """Come back from Google."""
     _must_be_configured(request)
-    return _callback(request)
+    response: HttpResponseBase = _callback(request)
+    return response

@@ -50,7 +50,7 @@ class OutboxBackend(BaseEmailBackend):
             for message in email_messages:
                 OutgoingMail.objects.create(
                     to=message.recipients(),
-                    message=message.message().as_bytes(linesep="\r\n"),
+                    message=message.message().as_bytes(linesep="\r\n"),  # type: ignore[call-arg]
                     subject=" ".join(str(message.subject).split())[:255],
                 )
         return len(email_messages)
@@ -65,15 +65,15 @@ def due() -> datetime | None:
     if not settings.EMAIL_URL:
         return None
     waiting = OutgoingMail.objects.filter(state=State.WAITING)
-    found: datetime | None = waiting.aggregate(
-        at=Min(Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at"))))
-    )["at"]
+    found: datetime | None = waiting.aggregate(at=Min(Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at")))))[
+        "at"
+    ]
     return found
 
 
 def wait_after(attempts: int) -> timedelta:
     """How long after the ``attempts``-th failure the next try comes: 10 s, doubled, at most 6 h."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, attempts - 1))
+    return min(LONGEST_WAIT, FIRST_WAIT * int(2 ** max(0, attempts - 1)))
 
 
 def mail_server() -> SMTP:
@@ -102,7 +102,9 @@ def _claim(mail_id: UUID, at: datetime) -> OutgoingMail | None:
 
 def _send(server: SMTP, mail: OutgoingMail) -> None:
     server.open()
-    connection: smtplib.SMTP = server.connection
+    connection = server.connection
+    if connection is None:
+        raise smtplib.SMTPServerDisconnected("no connection")
     content = bytes(mail.message)
     sender = parseaddr(message_from_bytes(content, policy=policy.default).get("From", ""))[1]
     refused = connection.sendmail(sender, mail.to, content)
@@ -132,9 +134,7 @@ def deliver(limit: int = 20) -> int:
     """
     if not settings.EMAIL_URL:
         return 0
-    ids = list(
-        OutgoingMail.objects.filter(_waiting(now())).order_by("due_at").values_list("pk", flat=True)[:limit]
-    )
+    ids = list(OutgoingMail.objects.filter(_waiting(now())).order_by("due_at").values_list("pk", flat=True)[:limit])
     if not ids:
         return 0
     sent = 0

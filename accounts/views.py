@@ -24,9 +24,9 @@ _code = guarded(by_address(CODE_BY_ADDRESS), by_session(CODE_BY_SESSION))
 _password = guarded(by_person(PASSWORD_BY_ACCOUNT))
 
 login = guarded()(account.login)  # the adapter counts, around the password itself
-signup = guarded(
-    by_address(SIGN_UP_BY_ADDRESS), by_address(SIGN_UP_BY_ADDRESS_DAILY), by_email(SIGN_UP_BY_ACCOUNT)
-)(account.signup)
+signup = guarded(by_address(SIGN_UP_BY_ADDRESS), by_address(SIGN_UP_BY_ADDRESS_DAILY), by_email(SIGN_UP_BY_ACCOUNT))(
+    account.signup
+)
 inactive = account.account_inactive
 confirm_email = _code(account.email_verification_sent)
 request_code = _mail(account.request_login_code)
@@ -47,7 +47,7 @@ google_error = social.login_error
 @guarded()
 def logout(request: HttpRequest) -> HttpResponseBase:
     """Sign out on POST and have the browser forget what it kept of this site."""
-    response = account.logout(request)
+    response: HttpResponseBase = account.logout(request)
     if request.method == "POST":
         response["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return response
