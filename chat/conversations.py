@@ -119,9 +119,11 @@ def listed(user_id: UUID) -> QuerySet[Conversation]:
     return Conversation.objects.filter(user_id=user_id, deleted_at=None, temporary=False)
 
 
-def containing(found: QuerySet[Conversation], text: str) -> QuerySet[Conversation]:
-    """Those of ``found`` with ``text`` in the title or in a message, whatever its case."""
-    said = Message.objects.filter(conversation=OuterRef("pk"), content__icontains=text)
+def containing(found: QuerySet[Conversation], user_id: UUID, text: str) -> QuerySet[Conversation]:
+    """Those of ``found``, all of one person, with ``text`` in the title or in a message, whatever its case."""
+    # The person is named once more for the planner: it may turn the condition round, and then
+    # it must search their messages and not everybody's.
+    said = Message.objects.filter(conversation=OuterRef("pk"), user_id=user_id, content__icontains=text)
     return found.filter(Q(title__icontains=text) | Exists(said))
 
 

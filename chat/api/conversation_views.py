@@ -65,7 +65,7 @@ class ConversationList(ScopedView):
         if tag := text_parameter(request, "tag"):
             found = conversations.tagged(found, tag)
         if q := text_parameter(request, "q"):
-            found = conversations.containing(found, q)
+            found = conversations.containing(found, principal(request).user_id, q)
         pages = Pages(order, any_text if order[0].endswith("title") else None)
         page: Any = pages.paginate_queryset(found, request, self)
         return pages.get_paginated_response(ConversationShape(page, many=True).data)
