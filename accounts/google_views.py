@@ -46,8 +46,8 @@ def start(request: HttpRequest) -> HttpResponseBase:
         value = request.POST.get(name) or request.GET.get(name)
         if value and (name == "next" or value in {"login", "connect"}):
             kept[name] = value
-    request.GET = kept
-    request.POST = QueryDict()  # type: ignore[assignment]
+    request.GET = kept  # type: ignore[assignment]
+    request.POST = QueryDict()
     response: HttpResponseBase = _start(request)
     return response
 

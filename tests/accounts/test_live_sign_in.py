@@ -134,7 +134,7 @@ def test_a_key_opens_the_api_until_it_is_not_one(live_site: Site) -> None:
         {"x-api-key": user.api_key},
         {"authorization": user.api_key},
         {"authorization": f"Bearer {user.api_key}x"},
-        {"authorization": "Bearer "},
+        {"authorization": "Bearer"},
     ):
         bad = httpx.get(session, headers=headers)
         assert bad.status_code == 401 and bad.headers["www-authenticate"].startswith("Bearer")
