@@ -104,10 +104,24 @@ def turn_id(request: Request) -> UUID:
 
 
 def rate_headers(admitted: Admitted | None) -> Headers:
-    """The rate-limit headers of an admitted turn."""
+    """The rate-limit headers of an admitted turn; an unlimited rate has none."""
     if admitted is None:
         return []
-    return [(name.lower().encode(), value.encode()) for name, value in admitted.headers().items()]
+    rate = admitted.rate
+    headers: Headers = []
+    for kind, limit, remaining, reset in (
+        (b"requests", rate.limit_requests, rate.remaining_requests, rate.reset_requests),
+        (b"tokens", rate.limit_tokens, rate.remaining_tokens, rate.reset_tokens),
+    ):
+        if limit is not None:
+            headers += [
+                (b"x-ratelimit-limit-" + kind, b"%d" % limit),
+                (b"x-ratelimit-remaining-" + kind, b"%d" % (remaining or 0)),
+                (b"x-ratelimit-reset-" + kind, b"%ds" % reset),
+            ]
+    if admitted.remaining_tokens is not None:
+        headers.append((b"x-quota-remaining-tokens", b"%d" % admitted.remaining_tokens))
+    return headers
 
 
 async def until_gone(request: Request) -> None:

@@ -151,9 +151,7 @@ def _joined_calls(fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:
         index = fragment.get("index", 0)
         if not isinstance(index, int) or not 0 <= index < 128:
             continue
-        call = calls.setdefault(
-            index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-        )
+        call = calls.setdefault(index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
         function = fragment.get("function")
         function = function if isinstance(function, dict) else {}
         call["id"] = call["id"] or str(fragment.get("id") or "")

@@ -124,7 +124,7 @@ class Producer:
         loop = asyncio.get_running_loop()
         decoder, mender = Decoder(), TextMender()
         error = None
-        done = False
+        done = understood = False
         async for data in http.chunks():
             self.last_byte = loop.time()
             texts: list[str] = []
@@ -134,6 +134,7 @@ class Producer:
                     done = True
                     break
                 chunk = read_chunk(event)
+                understood = True
                 self._note(chunk)
                 if chunk.text:
                     texts.append(mender.feed(chunk.text))
@@ -160,7 +161,7 @@ class Producer:
             log.warning("upstream_error", status=error.status, kind=error.kind, generation=str(self.generation_id))
             return self._broken(Refusal("upstream_interrupted") if self.answer.begun else refusal)
         if not self.finish_reason and not done:
-            return self._broken(Refusal("upstream_interrupted"))
+            return self._broken(Refusal("upstream_interrupted" if understood else "upstream_invalid"))
         return Outcome("complete", self.finish_reason or "stop")
 
     def _note(self, chunk: Chunk) -> None:
@@ -215,10 +216,11 @@ class Producer:
 
     def save(self, at: float, beat_seconds: float) -> None:
         """Hand the text so far to the batcher, if there is news or a heartbeat is due."""
-        if self.progress is not None and not self.progress.done():
-            return
-        if self.progress is not None and not self.progress.cancelled() and self.progress.exception() is None:
-            if self.progress.result():
+        progress = self.progress
+        if progress is not None:
+            if not progress.done():
+                return
+            if not progress.cancelled() and progress.exception() is None and progress.result():
                 self.stop("stop")
                 return
         beat = at - self.last_beat >= beat_seconds
@@ -251,12 +253,20 @@ class Producer:
         if outcome.state == "failed" and not self.answer.begun:
             return Settling.RELEASE, None, False
         if usage is not None:
-            return Settling.CHARGE, charge_for(usage, self.price, "upstream_final", self.upstream_id, self.conversation), False
+            return (
+                Settling.CHARGE,
+                charge_for(usage, self.price, "upstream_final", self.upstream_id, self.conversation),
+                False,
+            )
         if not self.upstream_id and not self.answer.begun:
             return Settling.RELEASE, None, False
         # Nobody has said yet what it cost: the sweeper asks, and shows this until it knows.
         guess = Usage(self.started.prompt_estimate, estimate_bytes(self.delivered_bytes))
-        return Settling.LATER, charge_for(guess, self.price, "local_estimate", self.upstream_id, self.conversation), True
+        return (
+            Settling.LATER,
+            charge_for(guess, self.price, "local_estimate", self.upstream_id, self.conversation),
+            True,
+        )
 
     @property
     def conversation(self) -> UUID | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -28,7 +28,7 @@ from chat.upstreams import Upstream, upstreams
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
 from oneai.kit.http import HTTPFailure, fetch_json
-from quotas.ledger import STALE_AFTER, Book, Charge, Price, claim_due
+from quotas.ledger import STALE_AFTER, Book, Charge, DueHold, Price, claim_due
 from quotas.models import Hold
 
 log = structlog.get_logger("sweeper")
@@ -54,12 +54,12 @@ def sweep_once(limit: int = 20) -> int:
             _settle(hold)
         except Exception:
             # The lease brings it back; one bad row must not keep the others waiting.
-            log.exception("sweep_failed", hold=str(hold["id"]))
+            log.exception("sweep_failed", hold=str(hold.id))
     return len(holds)
 
 
-def _settle(hold: dict[str, Any]) -> None:
-    generation = Generation.objects.filter(id=UUID(hold["reference"].partition(":")[2])).first()
+def _settle(hold: DueHold) -> None:
+    generation = Generation.objects.filter(id=UUID(hold.reference.partition(":")[2])).first()
     if generation is None:
         _release(hold)
         return
@@ -71,7 +71,7 @@ def _settle(hold: dict[str, Any]) -> None:
     if usage is not None:
         charge = charge_for(usage, price, "generation_api", generation.upstream_id, generation.turn.conversation_id)
         _charge(generation, hold, charge, estimated=False)
-    elif _may_come(upstream, generation) and hold["checks"] < len(NEXT_LOOKS):
+    elif _may_come(upstream, generation) and hold.checks <= len(NEXT_LOOKS):
         _look_again(hold)
     elif not generation.delivered_bytes:
         _release(hold)
@@ -79,7 +79,7 @@ def _settle(hold: dict[str, Any]) -> None:
         guess = Usage(generation.prompt_estimate, estimate_bytes(generation.delivered_bytes))
         charge = charge_for(guess, price, "local_estimate", generation.upstream_id, generation.turn.conversation_id)
         bounded = replace(
-            charge, tokens=min(charge.tokens, hold["tokens"]), nano_usd=min(charge.nano_usd, hold["nano_usd"])
+            charge, tokens=min(charge.tokens, hold.tokens), nano_usd=min(charge.nano_usd, hold.nano_usd)
         )
         _charge(generation, hold, bounded, estimated=True)
 
@@ -111,7 +111,7 @@ def _price(price_id: UUID | None) -> Price:
     )
 
 
-def _interrupt(hold: dict[str, Any], generation: Generation) -> None:
+def _interrupt(hold: DueHold, generation: Generation) -> None:
     """Mark what a dead producer left: the text stays, readers are told by the row."""
     log.warning("producer_lost", generation=str(generation.id), worker=generation.worker)
     turns.apply(
@@ -120,9 +120,10 @@ def _interrupt(hold: dict[str, Any], generation: Generation) -> None:
                 turn_id=generation.turn_id,
                 generation_id=generation.id,
                 user_id=generation.user_id,
-                hold_id=hold["id"],
+                hold_id=hold.id,
                 state=Generation.State.INTERRUPTED,
                 settling=Settling.LATER,
+                look_after=LEASE,
                 message_id=generation.message_id,
                 error=Refusal("interrupted").error(""),
                 upstream_id=generation.upstream_id,
@@ -132,14 +133,14 @@ def _interrupt(hold: dict[str, Any], generation: Generation) -> None:
     )
 
 
-def _charge(generation: Generation, hold: dict[str, Any], charge: Charge, *, estimated: bool) -> None:
+def _charge(generation: Generation, hold: DueHold, charge: Charge, *, estimated: bool) -> None:
     turns.apply(
         [
             Finish(
                 turn_id=generation.turn_id,
                 generation_id=generation.id,
                 user_id=generation.user_id,
-                hold_id=hold["id"],
+                hold_id=hold.id,
                 state=generation.state,
                 settling=Settling.CHARGE,
                 charge=charge,
@@ -151,19 +152,19 @@ def _charge(generation: Generation, hold: dict[str, Any], charge: Charge, *, est
     )
 
 
-def _release(hold: dict[str, Any]) -> None:
+def _release(hold: DueHold) -> None:
     with transaction.atomic(durable=True):
-        book = Book.open([hold["user_id"]], [hold["id"]], now())
-        book.release(hold["id"])
+        book = Book.open([hold.user_id], [hold.id], now())
+        book.release(hold.id)
         book.close()
 
 
-def _look_again(hold: dict[str, Any]) -> None:
-    wait = NEXT_LOOKS[hold["checks"]] * random.uniform(0.9, 1.1)  # noqa: S311 (spreads look-ups, hides nothing)
+def _look_again(hold: DueHold) -> None:
+    wait = NEXT_LOOKS[hold.checks - 1] * random.uniform(0.9, 1.1)  # noqa: S311 (spreads look-ups, hides nothing)
     _orphan(hold, now() + timedelta(seconds=wait))
 
 
-def _orphan(hold: dict[str, Any], check_at: datetime) -> None:
-    Hold.objects.filter(id=hold["id"], state__in=["held", "orphaned"]).update(
-        check_at=check_at, checks=hold["checks"] + 1
+def _orphan(hold: DueHold, check_at: datetime) -> None:
+    Hold.objects.filter(id=hold.id, state__in=["held", "orphaned"]).update(
+        check_at=check_at
     )

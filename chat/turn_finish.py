@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,7 @@ class Finish:
     upstream_id: str = ""
     delivered_bytes: int = 0
     late: bool = False
+    look_after: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
         elif job.settling is Settling.RELEASE:
             settled = book.release(job.hold_id)
         else:
-            settled = book.orphan(job.hold_id, at)
+            settled = book.orphan(job.hold_id, at + job.look_after)
         results[id(job)] = Finished(settled)
     # Late settling writes figures only where it was the one that settled.
     late = [job for job in jobs if job.late and results[id(job)].settled and job.usage is not None]

@@ -55,7 +55,9 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-_forms = [_origin(settings.GOOGLE_BASE_URL or "https://accounts.google.com")] if settings.SOCIALACCOUNT_PROVIDERS else []
+_forms = (
+    [_origin(settings.GOOGLE_BASE_URL or "https://accounts.google.com")] if settings.SOCIALACCOUNT_PROVIDERS else []
+)
 _gate = Gate(
     _route,
     Policy(site_url=settings.SITE_URL, form_targets=_forms, cors_origins=settings.CORS_ALLOWED_ORIGINS),

@@ -110,20 +110,6 @@ async def open_stream(streams: Streams, endpoint: Endpoint, site: Site, call: Ca
     raise refusal_of_answer(answer.status, answer.headers, body)
 
 
-async def look_up(streams: Streams, endpoint: Endpoint, upstream_id: str) -> Usage | None:
-    """What the upstream billed for a generation; None while it has no record. HTTPFailure on other errors."""
-    try:
-        value = await streams.get_json(
-            f"{endpoint.base_url}/generation?id={upstream_id}",
-            headers={"Authorization": f"Bearer {endpoint.key}"},
-        )
-    except HTTPFailure as failure:
-        if failure.status == 404:
-            return None
-        raise
-    return read_generation(value)
-
-
 def read_generation(value: Any) -> Usage | None:
     """The billed tokens and dollars of a generation record; None when it lacks them."""
     data = value.get("data") if isinstance(value, dict) else None

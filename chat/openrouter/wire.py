@@ -120,7 +120,10 @@ def read_chunk(data: bytes) -> Chunk:
         if isinstance(delta, dict):
             if type(text := delta.get("content")) is str:
                 chunk.text = text
-            if type(reasoning := delta.get("reasoning")) is str or type(reasoning := delta.get("reasoning_content")) is str:
+            if (
+                type(reasoning := delta.get("reasoning")) is str
+                or type(reasoning := delta.get("reasoning_content")) is str
+            ):
                 chunk.reasoning = reasoning
             calls = delta.get("tool_calls")
             if isinstance(calls, list) and calls:

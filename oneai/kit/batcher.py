@@ -101,15 +101,18 @@ class Batcher:
         return results
 
     def _apply_connected(self, jobs: list[Job]) -> Sequence[Any]:
-        """Apply once more on a new connection when the warm one was dead before anything was committed."""
+        """Apply, and once more when the database broke it off: nothing of it was committed.
+
+        That is a connection found dead, a deadlock that this transaction lost, or a lock that it
+        asked for too late.
+        """
         try:
             return self._apply(jobs)
         except (OperationalError, InterfaceError):
             if connection.in_atomic_block:
                 raise
-            if connection.connection is not None and connection.is_usable():
-                raise
-            connection.close()
+            if connection.connection is not None and not connection.is_usable():
+                connection.close()
         return self._apply(jobs)
 
     async def close(self) -> None:
@@ -127,5 +130,5 @@ def _for_waiter(error: Exception) -> Exception:
         log.error("database_unavailable", error=type(error).__name__, text=str(error)[:200])
         return Refusal("unavailable", retry_after=2)
     if isinstance(error, DatabaseError):
-        log.exception("database_error")
+        log.error("database_error", error=type(error).__name__, exc_info=error)
     return error

@@ -83,9 +83,7 @@ class Policy:
             "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; worker-src 'self'; "
             f"manifest-src 'self'{tail}"
         )
-        self._page = (
-            "default-src 'none'; script-src 'nonce-%s' 'strict-dynamic'; style-src 'self' 'nonce-%s'; " + rest
-        )
+        self._page = "default-src 'none'; script-src 'nonce-%s' 'strict-dynamic'; style-src 'self' 'nonce-%s'; " + rest
         self._admin = "default-src 'none'; script-src 'self'; style-src 'self'; " + rest
         self._data = "default-src 'none'; frame-ancestors 'none'; sandbox"
         common = {
@@ -124,8 +122,13 @@ class Policy:
             return []
         headers = [
             (b"access-control-allow-origin", allowed),
-            (b"access-control-expose-headers", b"X-Request-ID, Retry-After, X-RateLimit-Limit-Requests, "
-             b"X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-Quota-Remaining-Tokens"),
+            (
+                b"access-control-expose-headers",
+                (
+                    b"X-Request-ID, Retry-After, X-RateLimit-Limit-Requests, "
+                    b"X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-Quota-Remaining-Tokens"
+                ),
+            ),
         ]
         if allowed != b"*":
             headers.append((b"vary", b"Origin"))
@@ -136,10 +139,12 @@ PREFLIGHT: Final = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE, OPTIONS"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, OpenAI-Organization, OpenAI-Project, "
-        b"X-Stainless-Lang, X-Stainless-Package-Version, X-Stainless-OS, X-Stainless-Arch, X-Stainless-Runtime, "
-        b"X-Stainless-Runtime-Version, X-Stainless-Async, X-Stainless-Retry-Count, X-Stainless-Timeout, "
-        b"X-Stainless-Read-Timeout, X-Stainless-Helper-Method",
+        (
+            b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, OpenAI-Organization, OpenAI-Project, "
+            b"X-Stainless-Lang, X-Stainless-Package-Version, X-Stainless-OS, X-Stainless-Arch, X-Stainless-Runtime, "
+            b"X-Stainless-Runtime-Version, X-Stainless-Async, X-Stainless-Retry-Count, X-Stainless-Timeout, "
+            b"X-Stainless-Read-Timeout, X-Stainless-Helper-Method"
+        ),
     ),
     (b"access-control-max-age", b"600"),
 ]

@@ -1,7 +1,7 @@
 """Hot routes: bare ASGI handlers for the few paths where a thread per request would cost the most.
 
 They stand behind the same gate as every other route and use the same authenticator, errors and
-URL-visible behaviour (docs/decisions/0002-hot-routes.md).
+URL-visible behaviour (docs/decisions/0040-hot-routes.md).
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ async def send_json(request: Request, status: int, value: Any, headers: Headers 
 async def send_refusal(request: Request, refusal: Refusal) -> None:
     """Answer with a refusal's body and headers."""
     openai = request.path.startswith("/v1/")
-    extra = [
-        (name.lower().encode(), value.encode()) for name, value in refusal.answer_headers(openai=openai).items()
-    ]
+    extra = [(name.lower().encode(), value.encode()) for name, value in refusal.answer_headers(openai=openai).items()]
     await send_json(request, refusal.status, refusal.body(current_request_id(), openai=openai), extra)
 
 

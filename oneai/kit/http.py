@@ -1,7 +1,7 @@
 """The one seam to other people's servers. Nothing else imports an HTTP client.
 
 Plain calls go through httpx. Streams go through aiohttp, whose cost a chunk does not grow with the
-number of open streams (docs/decisions/0003-the-upstream-client.md).
+number of open streams (docs/decisions/0041-the-upstream-client.md).
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ class HTTPFailure(Exception):
 def fetch_json(url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 20.0) -> Any:
     """The JSON at ``url``, synchronously. HTTPFailure for anything but 2xx JSON below 16 MiB."""
     try:
-        with httpx.Client(timeout=timeout, follow_redirects=False) as client:
-            with client.stream("GET", url, headers=dict(headers or {})) as response:
-                parts, size = [], 0
-                for chunk in response.iter_bytes():
-                    size += len(chunk)
-                    if size > ANSWER_LIMIT:
-                        raise HTTPFailure(response.status_code, "the answer is too large")
-                    parts.append(chunk)
+        with (
+            httpx.Client(timeout=timeout, follow_redirects=False) as client,
+            client.stream("GET", url, headers=dict(headers or {})) as response,
+        ):
+            parts, size = [], 0
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if size > ANSWER_LIMIT:
+                    raise HTTPFailure(response.status_code, "the answer is too large")
+                parts.append(chunk)
     except httpx.HTTPError as error:
         raise HTTPFailure(None, type(error).__name__) from error
     body = b"".join(parts)
@@ -109,22 +111,6 @@ class Streams:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise HTTPFailure(None, type(error).__name__) from error
         return Answer(response)
-
-    async def get_json(self, url: str, *, headers: Mapping[str, str], timeout: float = 10.0) -> Any:
-        """The JSON at ``url``. HTTPFailure for anything but 2xx JSON."""
-        try:
-            async with self._open().get(
-                url, headers=dict(headers), allow_redirects=False, timeout=aiohttp.ClientTimeout(total=timeout)
-            ) as response:
-                body = await response.content.read(ANSWER_LIMIT)
-                if not 200 <= response.status < 300:
-                    raise HTTPFailure(response.status, body[:2000].decode("utf-8", "replace"))
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise HTTPFailure(None, type(error).__name__) from error
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise HTTPFailure(response.status, "the answer is not JSON") from error
 
     async def close(self) -> None:
         """Close the pool."""

@@ -182,7 +182,7 @@ def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", whe
         value_of = [f"v.c{i}" for i in range(len(names))]
     else:
         values = ",".join([f"({marks(len(names))})"] * len(rows))
-        source = f"(SELECT * FROM (VALUES {values})) AS v"
+        source = f"(SELECT * FROM (VALUES {values})) AS v"  # noqa: S608
         value_of = [f"v.column{i + 1}" for i in range(len(names))]
     sets = ",".join(f"{this.columns[name]}={value}" for name, value in zip(names[1:], value_of[1:], strict=True))
     sql = f"UPDATE {this.name} AS t SET {sets} FROM {source} WHERE t.{this.columns[key]}={value_of[0]}"  # noqa: S608

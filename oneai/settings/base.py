@@ -6,9 +6,13 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from oneai import env
+
+# Lets Django's generic classes take their type parameters at run time (``ModelAdmin[User]``).
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = env.BASE_DIR
 DATA_DIR = BASE_DIR / "data"

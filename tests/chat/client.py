@@ -23,6 +23,14 @@ class Event:
     data: dict[str, Any]
 
 
+def lines_of(response: httpx.Response) -> Iterator[str]:
+    """The lines of a response, cut at LF alone: httpx also cuts at U+2028, which belongs to the text."""
+    rest = b""
+    for data in response.iter_raw():
+        *whole, rest = (rest + data).split(b"\n")
+        yield from (line.decode() for line in whole)
+
+
 def read_events(lines: Iterator[str]) -> Iterator[Event]:
     """The events in the lines of a response."""
     name, identity, data = "", "", ""
@@ -48,6 +56,7 @@ class Turn:
     headers: dict[str, str] = field(default_factory=dict)
 
     def one(self, name: str) -> dict[str, Any]:
+        assert self.status == 200, self.error
         found = [event.data for event in self.events if event.name == name]
         assert len(found) == 1, f"{len(found)} {name} in {[event.name for event in self.events]}"
         return found[0]
@@ -102,7 +111,7 @@ class Chat:
         with self.http.stream(
             "POST", "/api/chat/stream", json=self.body(content, model, **fields), headers=headers
         ) as response:
-            yield response, read_events(response.iter_lines())
+            yield response, read_events(lines_of(response))
 
     def send(
         self, content: str, model: str = "openai/gpt-4o-mini", *, headers: dict[str, str] | None = None, **fields: Any
@@ -120,7 +129,7 @@ class Chat:
         with self.http.stream("GET", f"/api/chat/stream/{turn_id}", headers=headers) as response:
             if response.status_code != 200:
                 return Turn(response.status_code, error=json.loads(response.read())["error"])
-            return Turn(200, list(read_events(response.iter_lines())))
+            return Turn(200, list(read_events(lines_of(response))))
 
     def stop(self, turn_id: str) -> httpx.Response:
         return self.http.post(f"/api/chat/stream/{turn_id}/stop")

@@ -32,28 +32,33 @@ def question_is_kept(chat: Chat, turn: Turn, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slug", "code", "retry_after"),
+    ("slug", "code"),
     [
-        ("http-401", "upstream_unconfigured", False),
-        ("http-402", "upstream_unpaid", False),
-        ("http-403-moderation", "content_refused", False),
-        ("http-404", "upstream_refused", False),
-        ("http-408", "upstream_timeout", False),
-        ("http-413", "upstream_refused", False),
-        ("http-422", "upstream_refused", False),
-        ("http-429", "upstream_overloaded", False),
-        ("http-500", "upstream_error", False),
-        ("http-502", "upstream_error", False),
-        ("http-502-raw", "upstream_error", False),
-        ("http-502-html", "upstream_error", False),
-        ("http-503", "upstream_overloaded", False),
-        ("http-524", "upstream_timeout", False),
-        ("http-529", "upstream_overloaded", False),
-        ("garbage", "upstream_invalid", False),
+        ("http-401", "upstream_unconfigured"),
+        ("http-402", "upstream_unpaid"),
+        ("http-403-moderation", "content_refused"),
+        ("http-404", "upstream_refused"),
+        ("http-408", "upstream_timeout"),
+        ("http-413", "upstream_refused"),
+        ("http-422", "upstream_refused"),
+        ("http-429", "upstream_overloaded"),
+        ("http-500", "upstream_error"),
+        ("http-502", "upstream_error"),
+        ("http-502-raw", "upstream_error"),
+        ("http-502-html", "upstream_error"),
+        ("http-503", "upstream_overloaded"),
+        ("http-524", "upstream_timeout"),
+        ("http-529", "upstream_overloaded"),
+        ("garbage", "upstream_invalid"),
+        ("garbage-html", "upstream_invalid"),
+        ("garbage-json", "upstream_invalid"),
+        ("error-in-200", "upstream_error"),
+        ("midstream-error-first", "upstream_error"),
+        ("cut-first", "upstream_interrupted"),
     ],
 )
 def test_a_failure_before_the_first_token_is_told_by_code_and_is_free(
-    chat: Chat, slug: str, code: str, retry_after: bool
+    chat: Chat, slug: str, code: str
 ) -> None:
     before = settled(chat)
     turn = chat.send("What now?", f"sandbox/{slug}")
@@ -123,7 +128,7 @@ def test_more_than_was_held_is_charged_and_recorded(chat: Chat) -> None:
     before = settled(chat)
     turn = chat.send("Ignore the cap.", "sandbox/overrun", max_tokens=20)
     assert settled(chat) - before == turn.closing.data["usage"]["total_tokens"] > 20
-    assert "difference" not in chat.site.command("audit_ledger", chat.user.email)
+    assert "0 differences" in chat.site.command("audit_ledger", chat.user.email)
 
 
 def test_an_unusable_price_is_never_asked(chat: Chat) -> None:

@@ -27,9 +27,7 @@ def read_for(chat: Chat, model: str, seconds: float) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("worker", [False, True], ids=["web alone", "with a worker"])
-def test_kill_9_in_mid_stream_loses_at_most_a_second_and_settles(
-    fresh_site: Callable[..., Site], worker: bool
-) -> None:
+def test_kill_9_in_mid_stream_loses_at_most_a_second_and_settles(fresh_site: Callable[..., Site], worker: bool) -> None:
     site = fresh_site(worker=worker, pace="human")
     chat = Chat(site, site.new_user("pro"))
     turn_id, conversation, seen = read_for(chat, "sandbox/long", 4)
@@ -56,7 +54,7 @@ def test_kill_9_in_mid_stream_loses_at_most_a_second_and_settles(
 def test_term_lets_running_answers_finish_and_takes_no_new_ones(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site(pace="fast")
     chat = Chat(site, site.new_user("pro"))
-    with chat.opened("Tell me a story.", "sandbox/slow") as (_, events):
+    with chat.opened("Tell me a story.", "sandbox/slow", max_tokens=40) as (_, events):
         seen = [next(events)]
         import signal
 
@@ -78,7 +76,7 @@ def test_a_reader_follows_a_turn_of_another_process(fresh_site: Callable[..., Si
     site = fresh_site(processes=2)
     user = site.new_user("pro")
     chat = Chat(site, user)
-    with chat.opened("Tell me a story.", "sandbox/slow") as (_, events):
+    with chat.opened("Tell me a story.", "sandbox/slow", max_tokens=40) as (_, events):
         started = next(events).data
         # Many new connections: with two processes some of them land on the other one.
         turns = [Chat(site, user).resume(started["turn_id"]) for _ in range(8)]

@@ -49,6 +49,8 @@ class Sandbox:
             str(self.port),
             "--smtp-port",
             str(self.smtp_port),
+            "--pace",
+            self.pace,
         ]
         self._server = ServerProcess(command, log_path=self.log_path)
         self._server.start()
