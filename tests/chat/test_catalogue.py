@@ -53,7 +53,9 @@ def test_what_the_upstream_offers_can_be_asked(upstream: UpstreamCatalogue) -> N
     assert upstream.keys == ["Bearer sk-or-v1-test"]
 
 
-@pytest.mark.parametrize("pricing", [None, {}, {"prompt": "-1", "completion": "-1"}, {"prompt": "NaN", "completion": 0}])
+@pytest.mark.parametrize(
+    "pricing", [None, {}, {"prompt": "-1", "completion": "-1"}, {"prompt": "NaN", "completion": 0}]
+)
 def test_a_model_whose_price_cannot_be_trusted_is_kept_but_never_asked(
     upstream: UpstreamCatalogue, pricing: Any
 ) -> None:
@@ -164,7 +166,10 @@ def test_odd_rows_are_skipped_and_odd_values_left_out(upstream: UpstreamCatalogu
 def test_all_pages_are_read(upstream: UpstreamCatalogue) -> None:
     upstream.offer("a/b")
     second = {"data": [{"id": "c/d", "pricing": {"prompt": "0", "completion": "0"}}]}
-    upstream.pages = {"/models": {"data": upstream.rows, "links": {"next": "/models?offset=1"}}, "/models?offset=1": second}
+    upstream.pages = {
+        "/models": {"data": upstream.rows, "links": {"next": "/models?offset=1"}},
+        "/models?offset=1": second,
+    }
     assert synced().seen == 2
 
 
@@ -294,7 +299,10 @@ class TestCache:
             catalog.refresh()
 
     def test_synchronous_callers_reload_only_what_is_old(
-        self, models: UpstreamCatalogue, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+        self,
+        models: UpstreamCatalogue,
+        django_assert_num_queries: DjangoAssertNumQueries,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(catalog, "_snapshot", catalog.Snapshot())
         with django_assert_num_queries(1):

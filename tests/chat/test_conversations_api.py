@@ -41,7 +41,12 @@ def test_a_new_conversation_is_empty_and_exactly_the_contract_s_shape(as_alice: 
 
 
 def test_everything_that_may_be_given_is_kept(as_alice: Api, models: UpstreamCatalogue) -> None:
-    given = {"title": "Häuser 🏠", "model": "cheap/small", "system": " Be brief.\n", "metadata": {"a": [1, {"b": None}]}}
+    given = {
+        "title": "Häuser 🏠",
+        "model": "cheap/small",
+        "system": " Be brief.\n",
+        "metadata": {"a": [1, {"b": None}]},
+    }
     made = as_alice.post("/api/conversations", given).json()
     assert made | given == made
     assert as_alice.get(f"/api/conversations/{made['id']}").json() == made
@@ -153,7 +158,12 @@ def test_a_deleted_conversation_is_gone_until_it_is_restored(as_alice: Api, alic
     path = f"/api/conversations/{talk.pk}"
     before = as_alice.get(path).json()
     assert as_alice.delete(path).status_code == 204
-    for response in (as_alice.get(path), as_alice.delete(path), as_alice.patch(path, {}), as_alice.get(f"{path}/messages")):
+    for response in (
+        as_alice.get(path),
+        as_alice.delete(path),
+        as_alice.patch(path, {}),
+        as_alice.get(f"{path}/messages"),
+    ):
         assert error(response) == (404, "not_found", None)
     assert as_alice.get("/api/conversations").json()["results"] == []
     assert as_alice.get("/api/chat/history").json()["results"] == []

@@ -32,7 +32,9 @@ def rows(alice: User, models: UpstreamCatalogue) -> dict[str, Any]:
     """One row of everything, with a secret wherever a person could have written one."""
     talk = conversation(alice, "SECRET title", system="SECRET system", tags=["SECRET"], metadata={"k": "SECRET"})
     said = message(talk, "SECRET text", metadata={"k": "SECRET"})
-    turn = Turn.objects.create(user=alice, conversation=talk, user_message_id=said.pk, door="api", context={"x": "SECRET"})
+    turn = Turn.objects.create(
+        user=alice, conversation=talk, user_message_id=said.pk, door="api", context={"x": "SECRET"}
+    )
     generation = Generation.objects.create(
         turn=turn, user=alice, model_id="cheap/small", hold_id=clock.uuid7(),
         error={"code": "content_refused", "message": "SECRET"},

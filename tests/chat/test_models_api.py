@@ -88,7 +88,10 @@ def test_a_model_s_own_limit_is_shown(as_alice: Api, alice: User, models: Upstre
     allow(alice, "*", limits=[{"scope": "dear/large", "unit": "tokens", "limit": 500}])
     rows = {row["id"]: row["quota"] for row in as_alice.get("/api/chat/models").json()["results"]}
     assert rows["cheap/small"] is None
-    assert rows["dear/large"] | {"scope": "dear/large", "unit": "tokens", "limit": 500, "remaining": 500} == rows["dear/large"]
+    assert (
+        rows["dear/large"] | {"scope": "dear/large", "unit": "tokens", "limit": 500, "remaining": 500}
+        == rows["dear/large"]
+    )
 
 
 def test_pages_hold_every_model_once(as_alice: Api, upstream: UpstreamCatalogue) -> None:
@@ -118,7 +121,9 @@ def test_a_hundred_models_cost_the_queries_of_one(
 
 
 class TestOpenAIShape:
-    def test_the_list_is_one_page_of_openai_s_shape(self, as_alice: Api, alice: User, models: UpstreamCatalogue) -> None:
+    def test_the_list_is_one_page_of_openai_s_shape(
+        self, as_alice: Api, alice: User, models: UpstreamCatalogue
+    ) -> None:
         allow(alice, "*")
         body = as_alice.get("/v1/models").json()
         assert body["object"] == "list"

@@ -28,7 +28,9 @@ def test_a_path_leads_from_the_first_message_to_the_leaf(alice: User) -> None:
     ]
 
 
-def test_many_leaves_cost_one_statement(alice: User, bob: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_many_leaves_cost_one_statement(
+    alice: User, bob: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     ours, theirs = thread(conversation(alice), 30), thread(conversation(bob), 3)
     with django_assert_num_queries(1):
         found = active_paths([ours[-1].pk, theirs[-1].pk, ours[9].pk, ours[9].pk], 100)

@@ -101,7 +101,14 @@ def test_a_visitor_is_asked_to_sign_in(
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "scope"), ALL)
 def test_a_key_needs_the_scope_and_no_other(
-    talk: Conversation, alice: User, models: UpstreamCatalogue, method: str, path: str, body: Any, status: int, scope: str
+    talk: Conversation,
+    alice: User,
+    models: UpstreamCatalogue,
+    method: str,
+    path: str,
+    body: Any,
+    status: int,
+    scope: str,
 ) -> None:
     without = api_of(alice, *({"chat", "models", "usage", "conversations"} - {scope}))
     response = without.send(method, path.format(id=talk.pk), body)

@@ -22,9 +22,7 @@ class Command(BaseCommand):
         for reason in failed:
             self.stderr.write(reason)
         if options["json"]:
-            self.stdout.write(
-                json.dumps({"upstreams": [asdict(counts) for counts in done], "failed": failed})
-            )
+            self.stdout.write(json.dumps({"upstreams": [asdict(counts) for counts in done], "failed": failed}))
         else:
             for counts in done:
                 self.stdout.write(
