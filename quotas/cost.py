@@ -37,10 +37,11 @@ class Price:
 
 def cost_nano(price: Price, prompt: int, completion: int, cached: int = 0) -> int:
     """Nano-USD for ``prompt`` tokens (``cached`` of them from the provider's cache) and ``completion`` tokens."""
-    cached_pico = price.prompt_pico if price.cached_pico is None else price.cached_pico
+    if price.cached_pico is None:
+        cached = 0  # one line, rounded once
     return (
         nano_from_pico((prompt - cached) * price.prompt_pico)
-        + nano_from_pico(cached * cached_pico)
+        + nano_from_pico(cached * (price.cached_pico or 0))
         + nano_from_pico(completion * price.completion_pico)
         + price.request_nano
     )
