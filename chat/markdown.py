@@ -171,11 +171,22 @@ def _aligned_cells(state: StateCore) -> None:
 
 
 def _stepped_headings(state: StateCore) -> None:
-    """Headings without gaps: levels 1, 3 and 4 of a message become 3, 4 and 5."""
-    headings = [token for token in state.tokens if token.type in ("heading_open", "heading_close")]
-    used = sorted({token.tag for token in headings})
-    for token in headings:
-        token.tag = f"h{min(6, _TOP_HEADING + used.index(token.tag))}"
+    """Headings as an outline without gaps: levels 2, 4, 4, 1 of a message become 3, 4, 4, 3.
+
+    One without words (an answer may end right after the ``##``) is a paragraph.
+    """
+    outline: list[int] = []
+    for opening, words, closing in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if opening.type != "heading_open":
+            continue
+        if words.content.strip():
+            level = int(opening.tag[1:])
+            while outline and outline[-1] >= level:
+                outline.pop()
+            outline.append(level)
+            opening.tag = closing.tag = f"h{min(6, _TOP_HEADING - 1 + len(outline))}"
+        else:
+            opening.tag = closing.tag = "p"
 
 
 def _math_text(content: str, options: dict[str, Any]) -> str:

@@ -101,10 +101,8 @@ def test_no_payload_of_the_corpus_survives_in_any_place(shape: str) -> None:
     assert found == {}
 
 
-MARKUP = st.sampled_from(
-    "<script> </p> <img><svg> ]( javascript: [ ![ ` ``` $ $$ | > - 1. # * _ ~~ \\( \\[ \\] &lt; &#x6a; <!-- ]]>".split()
-    + ["\n", "\n\n", "\x00", "\u2028", "\r", "> ", "- ", "1. "]
-)
+WORDS = "<script> </p> <img><svg> ]( javascript: [ ![ ` ``` $ $$ | > - 1. # * _ ~~ \\( \\[ \\] &lt; &#x6a; <!--"
+MARKUP = st.sampled_from([*WORDS.split(), "\n", "\n\n", "\x00", "\u2028", "\r", "> ", "- ", "1. "])
 
 
 @settings(max_examples=600, deadline=None)
@@ -190,9 +188,16 @@ def test_math_is_marked_for_the_typesetter_and_money_is_not(text: str, expected:
     assert expected in markdown.render(text)
 
 
-def test_headings_start_below_the_pages_own_and_leave_no_gap() -> None:
-    html = markdown.render("# One\n\n#### Deep\n\n## Two")
-    assert "<h3>One</h3>" in html and "<h5>Deep</h5>" in html and "<h4>Two</h4>" in html
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# One\n\n#### Deep\n\n## Two", "<h3>One</h3>\n<h4>Deep</h4>\n<h4>Two</h4>\n"),
+        ("### Low\n\n# High", "<h3>Low</h3>\n<h3>High</h3>\n"),
+        ("##\n\n### Words", "<p></p>\n<h3>Words</h3>\n"),
+    ],
+)
+def test_headings_are_an_outline_below_the_pages_own(text: str, expected: str) -> None:
+    assert markdown.render(text) == expected
 
 
 def test_the_same_text_gives_the_same_html() -> None:

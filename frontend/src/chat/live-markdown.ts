@@ -6,21 +6,18 @@
 import * as smd from "streaming-markdown";
 
 import { el } from "./dom.ts";
+import { safeLink } from "./links.ts";
 
 /** Characters given to the parser in one frame: a long answer that arrives at once stays smooth. */
 const PER_FRAME = 6000;
+/** A message stands under an <h2>. */
+const TOP_HEADING = 3;
 
 const TAGS = new Map<smd.Token, keyof HTMLElementTagNameMap>([
   [smd.BLOCKQUOTE, "blockquote"],
   [smd.PARAGRAPH, "p"],
   [smd.LINE_BREAK, "br"],
   [smd.RULE, "hr"],
-  [smd.HEADING_1, "h3"],
-  [smd.HEADING_2, "h4"],
-  [smd.HEADING_3, "h5"],
-  [smd.HEADING_4, "h6"],
-  [smd.HEADING_5, "h6"],
-  [smd.HEADING_6, "h6"],
   [smd.ITALIC_AST, "em"],
   [smd.ITALIC_UND, "em"],
   [smd.STRONG_AST, "strong"],
@@ -35,31 +32,45 @@ const TAGS = new Map<smd.Token, keyof HTMLElementTagNameMap>([
   [smd.TABLE, "table"],
 ]);
 
-/** The address if a link may lead there, else null. The server's renderer has the same rule. */
-export function safeLink(address: string): URL | null {
-  if (/[\u0000-\u0020\u007f-\u009f]/.test(address.trim())) return null;
-  try {
-    const url = new URL(address);
-    return ["http:", "https:", "mailto:"].includes(url.protocol) ? url : null;
-  } catch {
-    return null;
-  }
-}
-
 function externalLink(link: HTMLElement, url: URL): void {
   link.setAttribute("href", url.href);
   link.setAttribute("target", "_blank");
   link.setAttribute("rel", "noopener noreferrer nofollow ugc");
 }
 
+const HEADINGS: smd.Token[] = [
+  smd.HEADING_1,
+  smd.HEADING_2,
+  smd.HEADING_3,
+  smd.HEADING_4,
+  smd.HEADING_5,
+  smd.HEADING_6,
+];
+
 interface Stack {
   nodes: HTMLElement[];
+  /** Levels of the headings above, as written: an outline without gaps is made of them. */
+  outline: number[];
 }
 
 function open(stack: Stack, type: smd.Token): void {
   if (type === smd.DOCUMENT) return;
   const parent = stack.nodes.at(-1) as HTMLElement;
-  stack.nodes.push(make(parent, type));
+  const level = HEADINGS.indexOf(type) + 1;
+  // No heading before it has words: an empty one is nothing to jump to.
+  if (level > 0) stack.nodes.push(parent.appendChild(el("div", { class: "heading", "data-level": String(level) })));
+  else stack.nodes.push(make(parent, type));
+}
+
+function close(stack: Stack): void {
+  if (stack.nodes.length < 2) return;
+  const node = stack.nodes.pop() as HTMLElement;
+  const level = Number(node.dataset["level"] ?? 0);
+  if (level === 0 || !node.textContent?.trim()) return;
+  while ((stack.outline.at(-1) ?? 0) >= level) stack.outline.pop();
+  stack.outline.push(level);
+  const depth = Math.min(6, TOP_HEADING - 1 + stack.outline.length);
+  node.replaceWith(el(`h${depth}` as "h3", {}, ...node.childNodes));
 }
 
 function make(parent: HTMLElement, type: smd.Token): HTMLElement {
@@ -127,11 +138,11 @@ export class LiveMarkdown {
   constructor(root: HTMLElement, drawn: () => void) {
     root.replaceChildren();
     this.#drawn = drawn;
-    const stack: Stack = { nodes: [root] };
+    const stack: Stack = { nodes: [root], outline: [] };
     this.#parser = smd.parser({
       data: stack,
       add_token: open,
-      end_token: (data: Stack) => void (data.nodes.length > 1 && data.nodes.pop()),
+      end_token: close,
       add_text: (data: Stack, text: string) => data.nodes.at(-1)?.append(text),
       set_attr: setAttribute,
     });

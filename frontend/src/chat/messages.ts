@@ -71,6 +71,7 @@ export class Answer {
         el("div", { class: "msg__foot" }, el("span", { class: "msg__model", "data-model": model }, name)),
       );
     this.element.setAttribute("aria-busy", "true");
+    this.element.dataset["live"] = "";
     if (!existing) this.waiting(true);
   }
 
