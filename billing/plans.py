@@ -7,8 +7,8 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts import audit
-from accounts.labels import set_plan_label
 from accounts.models import User
+from accounts.standing import set_plan_label
 from billing.models import Plan
 from quotas import allowances
 from quotas.models import Allowance

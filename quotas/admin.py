@@ -40,8 +40,8 @@ class Ledgered(ModelAdmin):
     """Rows that only the ledger writes: nobody adds, changes or deletes one by hand."""
 
     show_full_result_count = False
-    list_select_related = ["user"]
-    search_fields = ["user__email", "=id"]
+    list_select_related: tuple[str, ...] = ("user",)
+    search_fields: tuple[str, ...] = ("user__email", "=id")
     ordering = ["-id"]
     note = ""
 
@@ -63,7 +63,7 @@ class Ledgered(ModelAdmin):
 @admin.register(QuotaAccount)
 class QuotaAccountAdmin(Ledgered):
     list_display = ["user", "anchor", "in_flight", "entry_seq"]
-    search_fields = ["user__email"]
+    search_fields = ("user__email",)
     ordering = ["-user_id"]
 
 
@@ -71,7 +71,11 @@ class QuotaAccountAdmin(Ledgered):
 class QuotaCounterAdmin(Ledgered):
     list_display = ["user", "model_id", "unit", "limit", "used", "on_hold", "over", "period_start", "reset_at"]
     list_filter = ["unit", ("reset_at", admin.DateFieldListFilter)]
-    search_fields = ["user__email", "=id", "model_id"]
+    search_fields = (
+        "user__email",
+        "=id",
+        "model_id",
+    )
     note = "A limit is changed by `manage.py set_quota EMAIL --model MODEL --tokens N --reason TEXT`."
 
     @admin.display(description="limit", ordering="quota_limit")
@@ -94,8 +98,8 @@ class QuotaCounterAdmin(Ledgered):
 @admin.register(PlatformCounter)
 class PlatformCounterAdmin(Ledgered):
     list_display = ["day", "shard", "limit", "spent", "on_hold"]
-    list_select_related: list[str] = []
-    search_fields: list[str] = []
+    list_select_related = ()
+    search_fields = ()
     ordering = ["-day", "shard"]
     note = "The day's limit of all shards together is the setting PLATFORM_DAILY_USD."
 
@@ -116,7 +120,11 @@ class PlatformCounterAdmin(Ledgered):
 class HoldAdmin(Ledgered):
     list_display = ["reference", "user", "model_id", "state", "tokens", "cost", "created_at", "heartbeat_at", "checks"]
     list_filter = ["state"]
-    search_fields = ["user__email", "=id", "=reference"]
+    search_fields = (
+        "user__email",
+        "=id",
+        "=reference",
+    )
 
     @admin.display(description="cost", ordering="nano_usd")
     def cost(self, row: Hold) -> str:
@@ -127,14 +135,23 @@ class HoldAdmin(Ledgered):
 class LedgerEntryAdmin(Ledgered):
     list_display = ["user", "seq", "at", "kind", "held_delta", "used_delta", "overrun_delta", "limit_after"]
     list_filter = ["kind"]
-    search_fields = ["user__email", "=counter_id", "=hold_id"]
+    search_fields = (
+        "user__email",
+        "=counter_id",
+        "=hold_id",
+    )
 
 
 @admin.register(UsageRecord)
 class UsageRecordAdmin(Ledgered):
     list_display = ["user", "at", "model_id", "tokens", "cost", "source", "reference", "upstream_id"]
     list_filter = ["source"]
-    search_fields = ["user__email", "=reference", "=upstream_id", "model_id"]
+    search_fields = (
+        "user__email",
+        "=reference",
+        "=upstream_id",
+        "model_id",
+    )
 
     @admin.display(description="cost", ordering="nano_usd")
     def cost(self, row: UsageRecord) -> str:

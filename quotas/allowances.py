@@ -45,7 +45,7 @@ def check_scope(scope: str) -> str:
 
 def check_limits(limits: Sequence[Limit]) -> list[dict[str, Any]]:
     """The limits as an allowance keeps them; InvalidTerms for an unknown field, unit or amount, or a repetition."""
-    if not isinstance(limits, Sequence) or isinstance(limits, str):
+    if not isinstance(limits, list | tuple):
         raise InvalidTerms("limits must be a list")
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for limit in limits:

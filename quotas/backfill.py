@@ -46,7 +46,7 @@ def earlier(
     used = UsageRecord.objects.filter(**mine).aggregate(tokens=Sum("tokens"), nano_usd=Sum("nano_usd"))
     fresh = [row for row in unwritten if all(row[name] == wanted for name, wanted in mine.items())]
     ids = Hold.objects.filter(state__in=OPEN, **mine).values_list("id", flat=True)
-    open_holds = holding.read_holds(ids) | in_hand
+    open_holds = holding.read_holds(ids) | dict(in_hand)
     return Earlier(
         (used["tokens"] or 0) + sum(row["tokens"] for row in fresh),
         (used["nano_usd"] or 0) + sum(row["nano_usd"] for row in fresh),

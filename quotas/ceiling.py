@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -228,7 +228,7 @@ class Ceiling:
         for shard in self._read(condition, params, locking):
             self._mine[shard.day, shard.shard] = shard
 
-    def _read(self, condition: str, params: Sequence[object], locking: str = "") -> list[Shard]:
+    def _read(self, condition: str, params: Sequence[Any], locking: str = "") -> list[Shard]:
         this = rows.table(PlatformCounter)
         suffix = f" {locking}" if connection.vendor == "postgresql" else ""
         sql = f"SELECT {','.join(_NAMES)} FROM {this.name} WHERE {condition} ORDER BY day, shard{suffix}"  # noqa: S608

@@ -5,11 +5,13 @@ only then upstream; while it runs ``heartbeat`` every 3 s; at its end another bo
 ``release`` or ``orphan``. What ``claim_due`` gives was left behind, and the claimant ends it.
 """
 
-from quotas.admission import Ask, KeyLimits, RateState
-from quotas.book import Admitted, Book, Charge, LimitState
+from quotas.admission import Ask, KeyLimits
+from quotas.book import Book
 from quotas.ceiling import Contended
 from quotas.cost import Price, cost_nano
+from quotas.figures import Admitted, Charge, LimitState
 from quotas.leases import STALE_AFTER, DueHold, claim_due, heartbeat
+from quotas.rates import RateState
 
 __all__ = [
     "STALE_AFTER",

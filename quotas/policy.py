@@ -33,10 +33,7 @@ def micros(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an account may at one moment. ``limits`` by (scope, unit); None is unlimited.
-
-    ``lifted`` names the limits that an override set, for whoever shows them.
-    """
+    """What an account may at one moment. ``limits`` by (scope, unit); None is unlimited."""
 
     plan: str
     limits: Mapping[LimitKey, int | None]
@@ -44,7 +41,6 @@ class Terms:
     requests_per_minute: int | None
     tokens_per_minute: int | None
     concurrent_generations: int | None
-    overridden: frozenset[LimitKey] = frozenset()
 
 
 NOTHING: Final = Terms("none", {(PLAN_WIDE, TOKENS): 0, (PLAN_WIDE, NANO_USD): 0}, (), 0, 0, 0)
@@ -90,7 +86,7 @@ def _overridden(terms: Terms, overrides: Iterable[Mapping[str, Any]]) -> Terms:
         if unit == TOKENS and (scope, NANO_USD) in limits:
             limits[scope, NANO_USD] = None
     limits |= given
-    return Terms(terms.plan, limits, terms.patterns, *(rates[name] for name in RATES), frozenset(given))
+    return Terms(terms.plan, limits, terms.patterns, *(rates[name] for name in RATES))
 
 
 @lru_cache(maxsize=1024)

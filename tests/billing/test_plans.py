@@ -15,7 +15,6 @@ from oneai.kit.clock import uuid7
 from quotas.reading import standing
 
 pytestmark = pytest.mark.django_db
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def form(plan: Plan, **more: Any) -> dict[str, Any]:
 def owner(client: Client, person: User) -> Client:
     person.role = Role.OWNER
     person.save()
-    client.force_login(person, backend=BACKEND)
+    client.force_login(person)
     return client
 
 

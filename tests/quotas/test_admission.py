@@ -19,7 +19,8 @@ AT = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 RESET = AT + timedelta(days=9)
 ACCOUNT = uuid7()
 KEY = uuid7()
-UNLIMITED_RATES = (None, None, None)
+Rates = tuple[int | None, int | None, int | None]
+UNLIMITED_RATES: Rates = (None, None, None)
 
 amounts = st.integers(0, 10**12)
 limits = st.none() | amounts
@@ -60,7 +61,7 @@ asks = st.builds(
 )
 
 
-def terms(given_limits: dict[LimitKey, int | None], rates_: tuple[int | None, ...] = UNLIMITED_RATES) -> Terms:
+def terms(given_limits: dict[LimitKey, int | None], rates_: Rates = UNLIMITED_RATES) -> Terms:
     return Terms("free", {(PLAN_WIDE, TOKENS): None, (PLAN_WIDE, NANO_USD): None} | given_limits, ("*",), *rates_)
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def test_it_shows_plan_period_limits_and_rates(newcomer: Purse, client: Client) -> None:
     newcomer.settle(newcomer.admit()[0], 1200, 77)
     newcomer.admit(newcomer.ask(bound=50, cap=50))
-    client.force_login(newcomer.user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(newcomer.user)
     answer = client.get("/api/user/quota")
     assert answer.status_code == 200
     body = answer.json()
@@ -41,7 +41,7 @@ def test_it_shows_plan_period_limits_and_rates(newcomer: Purse, client: Client) 
 
 def test_unlimited_is_null(newcomer: Purse, client: Client) -> None:
     allowances.set_limit(newcomer.id, "*", {"tokens": None}, "test", "test", until=now() + timedelta(days=1))
-    client.force_login(newcomer.user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(newcomer.user)
     limits = client.get("/api/user/quota").json()["limits"]
     assert [(each["limit"], each["remaining"]) for each in limits] == [(None, None), (None, None)]
 
@@ -62,6 +62,6 @@ def test_a_key_needs_the_scope_usage(newcomer: Purse, client: Client, scopes: li
 def test_looking_writes_nothing(newcomer: Purse, client: Client) -> None:
     from quotas.models import QuotaAccount
 
-    client.force_login(newcomer.user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(newcomer.user)
     client.get("/api/user/quota")
     assert not QuotaAccount.objects.filter(pk=newcomer.id).exists()

@@ -69,7 +69,8 @@ class LedgerLife(RuleBasedStateMachine):
         life = self
 
         def opened(cls: Any, account_ids: Any, hold_ids: Any = (), at: Any = None) -> Book:
-            return real(cls, account_ids, hold_ids, at or life.at)
+            book: Book = real(cls, account_ids, hold_ids, at or life.at)
+            return book
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Book, "open", classmethod(opened))
@@ -186,7 +187,7 @@ class LedgerLife(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_any_life_of_the_ledger_keeps_its_invariants() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         LedgerLife,
         settings=settings(
             max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)

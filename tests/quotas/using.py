@@ -29,20 +29,16 @@ class Purse:
         self.id = user.pk
 
     def ask(self, *, bound: int = 100, cap: int = 1000, wanted: int | None = None, **more: Any) -> Ask:
-        return Ask(
-            **(
-                {
-                    "account_id": self.id,
-                    "reference": f"generation:{uuid7()}",
-                    "model_id": "maker/model",
-                    "input_bound": bound,
-                    "wanted_tokens": wanted,
-                    "default_tokens": cap,
-                    "price": CHEAP,
-                }
-                | more
-            )
-        )
+        given: dict[str, Any] = {
+            "account_id": self.id,
+            "reference": f"generation:{uuid7()}",
+            "model_id": "maker/model",
+            "input_bound": bound,
+            "wanted_tokens": wanted,
+            "default_tokens": cap,
+            "price": CHEAP,
+        }
+        return Ask(**(given | more))
 
     def admit(self, *asks: Ask, at: datetime | None = None) -> list[Admitted]:
         with transaction.atomic():
