@@ -68,6 +68,8 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
     method,
     headers,
     credentials: "same-origin",
+    // A change that was asked for happens, also when the page is left at once.
+    keepalive: method !== "GET",
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   if (!response.ok) throw await refusalOf(response);
