@@ -389,3 +389,14 @@ def test_the_log_tells_what_happened_and_no_secret(client: Client, caplog: pytes
     for secret in (PASSWORD, "a wrong password", "quiet@example.com", code_for(user.email), cookie):
         assert secret not in caplog.text
     assert "\r" not in caplog.text and "level=info user=admin" not in caplog.text
+
+
+def test_somebody_who_came_by_google_may_set_a_password(client: Client) -> None:
+    user = make(password=None)
+    client.force_login(user)
+    assert client.get("/accounts/password/change/")["Location"] == "/accounts/password/set/"
+    assert client.get("/accounts/password/set/").status_code == 200
+    form = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    assert client.post("/accounts/password/set/", form).status_code == 302
+    assert who(client) == user.email
+    assert sign_in(browser(), user, NEW_PASSWORD).status_code == 302
