@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEEPER = Path(__file__).with_name("keeper.py")
 
@@ -104,6 +106,19 @@ class ServerProcess:
         """End the whole group at once, as a power cut would, and wait until it is gone."""
         self.send(signal.SIGKILL)
         self._wait(10)
+        end = time.monotonic() + 10
+        while self._group_lives() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _group_lives(self) -> bool:
+        """Whether any process of the group still runs: its sockets close when it is gone, not when it is told."""
+        for process in psutil.process_iter():
+            try:
+                if os.getpgid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE:
+                    return True
+            except (ProcessLookupError, psutil.NoSuchProcess):
+                continue
+        return False
 
     def stop(self, *, seconds: float = 45) -> int:
         """Ask for an orderly end, wait, and insist after ``seconds``; the exit status."""
