@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -40,8 +40,8 @@ class Ledgered(ModelAdmin):
     """Rows that only the ledger writes: nobody adds, changes or deletes one by hand."""
 
     show_full_result_count = False
-    list_select_related: tuple[str, ...] = ("user",)
-    search_fields: tuple[str, ...] = ("user__email", "=id")
+    list_select_related: ClassVar[Any] = ("user",)
+    search_fields: ClassVar[Any] = ("user__email", "=id")
     ordering = ["-id"]
     note = ""
 

@@ -81,10 +81,10 @@ def claim_due(at: datetime, limit: int, lease: timedelta) -> list[DueHold]:
     names = ",".join(this.columns[name] for name in _NAMES)
     sql = (
         f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "  # noqa: S608
-        f"WHERE {due} AND id IN (SELECT id FROM {this.name} WHERE {due} "
+        f"WHERE id IN (SELECT id FROM {this.name} WHERE {due} "
         f"ORDER BY heartbeat_at, id LIMIT %s{_unlocked()}) RETURNING {names}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [this.to_db("check_at", at + lease), stale, moment, stale, moment, limit])
+        cursor.execute(sql, [this.to_db("check_at", at + lease), stale, moment, limit])
         found = this.decoded(_NAMES, cursor.fetchall())
     return sorted((DueHold(**row) for row in found), key=lambda hold: hold.id)
