@@ -1,7 +1,7 @@
 """Django's entries to the staff desk: the app, and the admin site that it configures."""
 
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class AdminpanelConfig(AppConfig):
@@ -9,6 +9,6 @@ class AdminpanelConfig(AppConfig):
     default = True
 
 
-class StaffSite(AdminConfig):
+class StaffSite(admin_apps.AdminConfig):
     default_site = "adminpanel.site.StaffAdminSite"
     default = False

@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseRedirect
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 
 class StaffAdminSite(AdminSite):
@@ -23,7 +22,7 @@ class StaffAdminSite(AdminSite):
         user: Any = request.user
         return bool(user.is_authenticated and user.is_staff)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send a visitor to the site's sign-in and back; refuse who is signed in but not staff."""
         if request.user.is_authenticated:
             if self.has_permission(request):

@@ -160,10 +160,14 @@ class Engine:
             await asyncio.sleep(TICK_SECONDS)
             at = self._loop.time()
             for producer in list(self.producers.values()):
-                if producer.overdue(at):
-                    producer.stop("timeout")
-                else:
-                    producer.save(at, BEAT_SECONDS)
+                try:
+                    if producer.overdue(at):
+                        producer.stop("timeout")
+                    else:
+                        producer.save(at, BEAT_SECONDS)
+                except Exception:
+                    # One producer's trouble must not keep the others from being saved.
+                    log.exception("tick_failed", generation=str(producer.generation_id))
             for stream in list(self.turns.values()):
                 for waker in stream.wakers:
                     if at - waker.since > COMMENT_SECONDS:
@@ -210,8 +214,7 @@ class Engine:
             data = {"conversation_id": started.conversation_id, "title": started.title}
             stream.opening.append(Event(CONVERSATION_UPDATED, "", data))
         self.turns[stream.turn_id] = stream
-        price = start.model.price
-        assert price is not None
+        price = start.price
         producer = Producer(
             turn=stream,
             answer=answer,

@@ -17,6 +17,7 @@ from chat.models import Generation, Message, Turn
 from chat.replay import Answer, TurnStream
 from oneai.kit import database, rows
 from oneai.kit.errors import Refusal
+from quotas.reading import limits_json
 
 POLL_SECONDS: Final = 0.25
 
@@ -55,8 +56,6 @@ def _read(turn_id: UUID) -> tuple[dict[str, Any], list[Row]] | None:
 
 
 def _limits(user_id: UUID) -> list[dict[str, Any]]:
-    from quotas.balance import limits_json
-
     return limits_json(user_id)
 
 

@@ -67,7 +67,7 @@ def _settle(hold: DueHold) -> None:
         _interrupt(hold, generation)
     upstream = upstreams().get(generation.upstream)
     usage = _look_up(upstream, generation.upstream_id)
-    price = _price(generation.price_id)
+    price = _price(generation)
     if usage is not None:
         charge = charge_for(usage, price, "generation_api", generation.upstream_id, generation.turn.conversation_id)
         _charge(generation, hold, charge, estimated=False)
@@ -78,9 +78,7 @@ def _settle(hold: DueHold) -> None:
     else:
         guess = Usage(generation.prompt_estimate, estimate_bytes(generation.delivered_bytes))
         charge = charge_for(guess, price, "local_estimate", generation.upstream_id, generation.turn.conversation_id)
-        bounded = replace(
-            charge, tokens=min(charge.tokens, hold.tokens), nano_usd=min(charge.nano_usd, hold.nano_usd)
-        )
+        bounded = replace(charge, tokens=min(charge.tokens, hold.tokens), nano_usd=min(charge.nano_usd, hold.nano_usd))
         _charge(generation, hold, bounded, estimated=True)
 
 
@@ -100,8 +98,10 @@ def _look_up(upstream: Upstream | None, upstream_id: str) -> Usage | None:
         return None
 
 
-def _price(price_id: UUID | None) -> Price:
-    price = ModelPrice.objects.get(id=price_id)
+def _price(generation: Generation) -> Price:
+    if generation.price_id is None:
+        raise ValueError("a generation without a price was never admitted")
+    price = ModelPrice.objects.get(id=generation.price_id)
     return Price(
         id=price.id,
         prompt_pico=price.prompt_pico_usd,
@@ -165,6 +165,4 @@ def _look_again(hold: DueHold) -> None:
 
 
 def _orphan(hold: DueHold, check_at: datetime) -> None:
-    Hold.objects.filter(id=hold.id, state__in=["held", "orphaned"]).update(
-        check_at=check_at
-    )
+    Hold.objects.filter(id=hold.id, state__in=["held", "orphaned"]).update(check_at=check_at)

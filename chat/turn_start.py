@@ -11,6 +11,7 @@ from uuid import UUID
 from accounts.claims import Claim, Standing, standings, touch_keys
 from chat import context, titles
 from chat.catalog import CatalogModel
+from chat.catalog import Price as CatalogPrice
 from chat.conversations import active_paths
 from chat.models import Conversation, Generation, Message, Turn
 from oneai.kit import rows
@@ -45,6 +46,12 @@ class Start:
     temporary: bool = False
     idempotency_key: str | None = None
     body_digest: str = ""
+
+    @property
+    def price(self) -> CatalogPrice:
+        """The model's price; a door lets no model without one through."""
+        assert self.model.price is not None
+        return self.model.price
 
 
 @dataclass(slots=True, eq=False)
@@ -204,7 +211,7 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
     if job.messages is not None:
         fitted = context.Fitted(job.messages, len(job.messages), 0)
     else:
-        history = [(row[1], row[2]) for row in read.paths.get(leaf, ()) if row[2]] if leaf else []
+        history = [(step.role, step.content) for step in read.paths.get(leaf, ()) if step.content] if leaf else []
         fitted = context.fit(system or "", history, job.content, job.model.context_length, cap)
     estimate = context.estimate(fitted.messages)
     cap = context.room_for_answer(cap, job.model.context_length, estimate)
@@ -253,7 +260,7 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
             "message_id": message_id if job.messages is None else None,
             "model_id": job.model.slug,
             "hold_id": admitted.hold_id,
-            "price_id": job.model.price.id,
+            "price_id": job.price.id,
             "state": Generation.State.RUNNING,
             "worker": job.worker,
             "upstream": job.model.upstream,
@@ -283,7 +290,7 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
 
 def _ask(job: Start, standing: Standing, fitted: context.Fitted, cap: int, generation_id: UUID) -> Ask:
     key = standing.key
-    price = job.model.price
+    price = job.price
     return Ask(
         account_id=standing.principal.user_id,
         reference=f"generation:{generation_id}",

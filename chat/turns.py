@@ -38,12 +38,12 @@ def apply_in_transaction(jobs: Sequence[Any]) -> list[Any]:
         results |= turn_finish.apply(ends, book, at)
         results |= turn_start.apply(starts, standings, book, at)
         book.close()
-        for job in ends:
-            results[id(job)] = turn_finish.with_limits(results[id(job)], job, book)
-    for job in starts:
-        standing = standings[id(job)]
+        for end in ends:
+            results[id(end)] = turn_finish.with_limits(results[id(end)], end, book)
+    for start in starts:
+        standing = standings[id(start)]
         if not isinstance(standing, Standing):
-            results[id(job)] = standing
+            results[id(start)] = standing
     progress = [job for job in jobs if isinstance(job, turn_finish.Progress)]
     results |= turn_finish.apply_progress(progress, at)
     stops = [job for job in jobs if isinstance(job, turn_finish.Stop)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oneai.settings")
 
@@ -47,7 +48,7 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
         return
     await engine.ensure_started()
     if not await _hot(scope, receive, send):
-        await _django(scope, receive, send)
+        await _django(cast(dict[str, Any], scope), receive, cast(Any, send))
 
 
 def _origin(url: str) -> str:

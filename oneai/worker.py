@@ -29,7 +29,8 @@ class Duty:
 
 
 def _sync_catalogue() -> int:
-    return sum(catalog.sync_all().values())
+    done, _ = catalog.sync_all()
+    return sum(counts.seen for counts in done)
 
 
 def duties() -> list[Duty]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from chat.openrouter.errors import refusal_of_answer
-from chat.openrouter.wire import Usage
+from chat.openrouter.wire import Usage, read_cost
 from oneai.kit.errors import Refusal
 from oneai.kit.http import Answer, HTTPFailure, Streams
 
@@ -129,6 +129,4 @@ def read_generation(value: Any) -> Usage | None:
         return None
     if any(not 0 <= count < 2**53 for count in counts.values()):
         return None
-    cost = data.get("total_cost")
-    usable = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e6
-    return Usage(**counts, cost=float(cost) if usable else None)
+    return Usage(**counts, cost=read_cost(data.get("total_cost")))

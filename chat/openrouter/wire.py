@@ -62,14 +62,20 @@ def read_usage(value: Any) -> Usage | None:
     completion = value.get("completion_tokens_details")
     prompt = value.get("prompt_tokens_details")
     cost = value.get("cost")
-    usable = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e6
     return Usage(
         prompt_tokens=_count(value["prompt_tokens"]),
         completion_tokens=_count(value["completion_tokens"]),
         reasoning_tokens=_count(completion.get("reasoning_tokens")) if isinstance(completion, dict) else 0,
         cached_tokens=_count(prompt.get("cached_tokens")) if isinstance(prompt, dict) else 0,
-        cost=float(cost) if usable else None,
+        cost=read_cost(cost),
     )
+
+
+def read_cost(value: Any) -> float | None:
+    """Dollars as an upstream says them; None when that is no plausible amount."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e6 else None
 
 
 def read_error(value: Any, status: int = 502) -> WireError | None:

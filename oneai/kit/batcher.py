@@ -60,7 +60,7 @@ class Batcher:
         return future
 
     def _start(self) -> None:
-        batch = []
+        batch: list[tuple[Job, asyncio.Future[Any]]] = []
         while self._waiting and len(batch) < MAX_BATCH:
             batch.append(self._waiting.popleft())
         self._running += 1

@@ -15,7 +15,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from oneai.kit.errors import BY_STATUS, Refusal, refusal_for_status
+from oneai.kit.errors import Refusal, refusal_for_status
 from oneai.kit.gate import current_request_id
 
 MAX_DEPTH = 32
@@ -112,12 +112,11 @@ def as_refusal(error: BaseException) -> Refusal | None:
             code = "invalid_value" if param else "invalid_request"
             return Refusal(code, message, param=param or None)
         case exceptions.Throttled():
-            return Refusal("rate_limited", retry_after=int(error.wait or 1))
+            return Refusal("rate_limited", retry_after=int(getattr(error, "wait", None) or 1))
         case exceptions.ParseError():
             return Refusal("invalid_json")
         case exceptions.APIException():
-            code = BY_STATUS.get(error.status_code)
-            return Refusal(code) if code else refusal_for_status(error.status_code)
+            return refusal_for_status(error.status_code)
         case OperationalError() | InterfaceError():
             return Refusal("unavailable", retry_after=2)
         case DatabaseError():

@@ -47,6 +47,8 @@ def test_over_200_mixed_turns_the_charge_is_the_upstream_s_bill_to_the_token(liv
     assert [chat.held for chat in chats] == [0, 0, 0, 0]
     mine = [dispatch for dispatch in dispatches(live_site) if dispatch["generation_id"] not in seen]
     assert len(mine) >= 150
-    assert sum(chat.used for chat in chats) == sum(dispatch["usage"]["total_tokens"] for dispatch in mine)
+    # An answer that can't be read has no first token, and so is free whatever its provider bills.
+    billed = [dispatch for dispatch in mine if dispatch["model"] != "sandbox/garbage"]
+    assert sum(chat.used for chat in chats) == sum(dispatch["usage"]["total_tokens"] for dispatch in billed)
     for chat in chats:
         live_site.command("audit_ledger", chat.user.email)
