@@ -204,7 +204,7 @@ def judge_exposure(database: Database) -> Iterator[Finding]:
     """PostgreSQL alone: search path, encryption on the way, and who else may read."""
     if database.current_schema != database.schema:
         where = database.current_schema or "no schema at all"
-        text = f"the session works in {where}, not in {database.schema}: run `python manage.py setup_database`."
+        text = f"the session works in {where}, not in {database.schema}: give the role that search_path."
         yield Finding(Level.UNSAFE, "Schema", text)
     else:
         yield Finding(Level.OK, "Schema", f"is {database.schema}.")
