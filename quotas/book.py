@@ -20,7 +20,7 @@ from quotas.figures import Admitted, Charge, LimitState, limits_of
 from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
 from quotas.models import Hold, LedgerEntry
-from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms
+from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms, has_allowance
 
 
 class Book:
@@ -60,7 +60,8 @@ class Book:
         """
         locked = holding.lock_accounts(account_ids)
         at = at or now()
-        default = holding.default_allowance(at)
+        own = all(has_allowance(row["policy"], at) for row in locked)
+        default = None if own else holding.default_allowance(at)
         accounts = {row["user_id"]: holding.account_of(row, default, at) for row in locked}
         holds = holding.read_holds(hold_ids)
         counters: dict[UUID, Counter] = {}

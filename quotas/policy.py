@@ -54,6 +54,11 @@ def _in_force(entries: Iterable[Mapping[str, Any]], moment: int) -> list[Mapping
     ]
 
 
+def has_allowance(policy: Policy | None, at: datetime) -> bool:
+    """Whether the account has an allowance of its own in force, so that the default is not needed."""
+    return policy is not None and bool(_in_force(policy["allowances"], micros(at)))
+
+
 def terms_at(policy: Policy | None, default: Mapping[str, Any] | None, at: datetime) -> Terms:
     """The terms in force at ``at``: the allowance that started last, else ``default``, under the overrides.
 

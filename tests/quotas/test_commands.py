@@ -17,6 +17,7 @@ from tests.servers.site import machine_environment
 Run = Callable[..., subprocess.CompletedProcess[str]]
 EMAIL = "ada@example.com"
 WHY = ("--reason", "a test")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -185,6 +185,7 @@ class LedgerLife(RuleBasedStateMachine):
                 assert QuotaAccount.objects.get(pk=purse.id).in_flight == 0
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_any_life_of_the_ledger_keeps_its_invariants() -> None:
     run_state_machine_as_test(

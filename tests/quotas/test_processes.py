@@ -15,6 +15,7 @@ from tests.servers.process import ROOT
 from tests.servers.site import machine_environment
 
 HOLD = 1000
+pytestmark = pytest.mark.slow
 
 
 def environment(url: str, **more: str) -> dict[str, str]:
