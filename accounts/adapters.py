@@ -109,7 +109,5 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         if not user.has_usable_password() and len(accounts) == 1:
             raise self.validation_error("no_password")
 
-    def on_authentication_error(
-        self, request: HttpRequest, provider: Any, error: Any = None, **_: Any
-    ) -> None:
+    def on_authentication_error(self, request: HttpRequest, provider: Any, error: Any = None, **_: Any) -> None:
         log.warning("google_failed", error=str(error), address=client_address(request))

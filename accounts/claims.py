@@ -72,9 +72,7 @@ def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]
     asked = list(claims)
     keys = {
         key["digest"]: key
-        for key in rows.select(
-            ApiKey, _KEY_COLUMNS, by="digest", values=[c.digest for c in asked if c.digest]
-        )
+        for key in rows.select(ApiKey, _KEY_COLUMNS, by="digest", values=[c.digest for c in asked if c.digest])
     }
     by_id = {
         key["id"]: key

@@ -117,9 +117,7 @@ def _by_address(request: HttpRequest, email: str) -> User | None:
     if user.google_id or SocialAccount.objects.filter(user=user, provider=PROVIDER).exists():
         raise NotAdmitted("address is another google account's", _OTHERS)
     if user.pk in proved:
-        audit.record(
-            user.email, "google.connected", user.pk, reason="same verified address", actor_id=user.pk
-        )
+        audit.record(user.email, "google.connected", user.pk, reason="same verified address", actor_id=user.pk)
     elif EmailAddress.objects.filter(user=user, verified=True).exists():
         raise NotAdmitted("address not proved by its person", _OTHERS)
     else:
@@ -147,9 +145,7 @@ def _hand_over(request: HttpRequest, user: User, email: str) -> None:
 def note_connection(sender: Any, instance: SocialAccount, **_: Any) -> None:
     """Keep ``User.google_id`` in step with the connected account (after it was saved)."""
     if instance.provider == PROVIDER:
-        User.objects.filter(pk=instance.user_id).exclude(google_id=instance.uid).update(
-            google_id=instance.uid
-        )
+        User.objects.filter(pk=instance.user_id).exclude(google_id=instance.uid).update(google_id=instance.uid)
 
 
 def note_disconnection(sender: Any, instance: SocialAccount, **_: Any) -> None:

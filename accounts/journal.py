@@ -50,9 +50,7 @@ def _code_rejected(event: str) -> Any:
     return receive
 
 
-def _email_confirmed(
-    sender: Any, request: HttpRequest | None = None, email_address: Any = None, **_: Any
-) -> None:
+def _email_confirmed(sender: Any, request: HttpRequest | None = None, email_address: Any = None, **_: Any) -> None:
     log.info("email_confirmed", user_id=str(email_address.user_id), address=_address(request))
 
 

@@ -40,9 +40,7 @@ class Principal:
     def require(self, scope: str) -> None:
         """Refusal ``insufficient_scope`` unless this principal has ``scope``."""
         if self.scopes is not None and scope not in self.scopes:
-            raise Refusal(
-                "insufficient_scope", f"The key needs the scope {scope!r}.", details={"scope": scope}
-            )
+            raise Refusal("insufficient_scope", f"The key needs the scope {scope!r}.", details={"scope": scope})
 
     def require_person(self) -> None:
         """Refusal ``insufficient_scope`` for an API key: what is here is for people only."""

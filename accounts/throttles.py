@@ -94,9 +94,7 @@ def _wait(limit: Limit, key: str, at: datetime) -> int:
 
 def give_back(ticket: Ticket) -> None:
     """Uncount an attempt that turned out well; nothing happens when its window is over."""
-    AttemptWindow.objects.filter(key=ticket.key, started_at=ticket.window, count__gt=0).update(
-        count=F("count") - 1
-    )
+    AttemptWindow.objects.filter(key=ticket.key, started_at=ticket.window, count__gt=0).update(count=F("count") - 1)
 
 
 def forget(limit: Limit, subject: str) -> None:

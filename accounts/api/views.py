@@ -57,9 +57,7 @@ class ProfileView(APIView):
         changeable = {"name", "locale", "timezone"}
         for field in request.data:
             if field not in changeable:
-                raise Refusal(
-                    "unknown_field", f"The field {field!r} can't be changed here.", param=str(field)[:100]
-                )
+                raise Refusal("unknown_field", f"The field {field!r} can't be changed here.", param=str(field)[:100])
         serializer = ProfileSerializer(person, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         serializer.save()

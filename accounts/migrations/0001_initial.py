@@ -43,9 +43,7 @@ class Migration(migrations.Migration):
                 ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("email", models.EmailField(max_length=254, unique=True)),
                 ("name", models.CharField(blank=True, max_length=150)),
@@ -92,9 +90,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("at", models.DateTimeField(default=oneai.kit.clock.now, editable=False)),
                 ("actor_id", models.UUIDField(blank=True, null=True)),
@@ -120,9 +116,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("to", models.JSONField()),
                 ("message", models.BinaryField()),
@@ -145,9 +139,7 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "outgoing_mail",
                 "indexes": [
-                    models.Index(
-                        condition=models.Q(("state", "waiting")), fields=["due_at"], name="outgoing_mail_due"
-                    )
+                    models.Index(condition=models.Q(("state", "waiting")), fields=["due_at"], name="outgoing_mail_due")
                 ],
             },
         ),
@@ -156,9 +148,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("name", models.CharField(default="key", max_length=100)),
                 ("prefix", models.CharField(max_length=32, unique=True)),
