@@ -15,6 +15,8 @@ import { copyLastCode, listenToThread } from "./chat/thread.ts";
 import { Turn, type TurnHost } from "./chat/turn.ts";
 import { followKeyboard } from "./chat/viewport.ts";
 
+const SETTLED_AFTER_MS = 6000;
+
 const root = byId("chat");
 const thread = byId("thread");
 let conversationId = root.dataset["conversation"] ?? "";
@@ -110,6 +112,8 @@ async function follow(current: Turn, giveBack: () => void): Promise<void> {
     unsent = null;
     await current.settle();
     scroller.grew();
+    // What a stopped answer used is known a little later: until then its whole reservation counts.
+    if (current.stopped) window.setTimeout(() => void quota.load(), SETTLED_AFTER_MS);
     return;
   }
   if (current.connection.turnId !== null) {

@@ -51,6 +51,10 @@ export class Turn {
     this.#answers.push(answer);
   }
 
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   markStopped(): void {
     this.#stopped = true;
   }
