@@ -9,6 +9,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from oneai.kit.clock import now
 from tests.servers.databases import Databases
 from tests.servers.process import ROOT
