@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,10 +105,16 @@ def icon_sheet() -> str:
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
     """A decorative icon of the sprite; the text beside it or the button's label says what it means."""
+    return _icon(name, extra, icon_sheet())
+
+
+@lru_cache(maxsize=256)
+def _icon(name: str, extra: str, sheet: str) -> SafeString:
+    # Kept: a long conversation has hundreds of the same few.
     return format_html(
         '<svg class="icon{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         f" {extra}" if extra else "",
-        icon_sheet(),
+        sheet,
         name,
     )
 
