@@ -16,8 +16,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import google, standing, throttles
 from accounts.addresses import address_group, client_address
-from accounts.derive import log_name
 from accounts.models import User
+from accounts.pseudonyms import log_name
 
 log = structlog.get_logger("security")
 

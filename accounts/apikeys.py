@@ -15,10 +15,10 @@ from typing import Final
 
 import structlog
 
-from accounts.derive import keyed_hash
 from accounts.models import ApiKey, User
 from accounts.principal import SCOPES
 from oneai.kit.clock import now
+from oneai.kit.derived import keyed_hash
 from oneai.kit.errors import Refusal
 
 log = structlog.get_logger("security")

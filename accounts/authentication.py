@@ -42,7 +42,7 @@ def _principal(user: User, method: str, **more: Any) -> Principal:
     return Principal(user_id=user.pk, email=user.email, role=user.role, name=user.name, method=method, **more)
 
 
-def _address_allowed(networks: list[str], address: str | None) -> bool:
+def address_allowed(networks: list[str], address: str | None) -> bool:
     """Whether a key bound to ``networks`` may be used from ``address``; an unknown address may not."""
     if not networks:
         return True
@@ -74,7 +74,7 @@ def _by_key(plaintext: str, address: str | None) -> Principal:
     if not key.user.is_active:
         log.warning("api_key_refused", why="account disabled", api_key_id=str(key.pk))
         raise Refusal("account_disabled")
-    if not _address_allowed(key.allowed_networks, address):
+    if not address_allowed(key.allowed_networks, address):
         raise _refuse_key("address", key)
     if key.last_used_at is None or key.last_used_at <= at - _SEEN_EVERY:
         stale = Q(last_used_at=None) | Q(last_used_at__lte=at - _SEEN_EVERY)

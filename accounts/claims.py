@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 from uuid import UUID
 
+from accounts.authentication import address_allowed
 from accounts.models import ApiKey, User
 from accounts.principal import Principal
 from oneai.kit import rows
@@ -24,6 +25,7 @@ _KEY_COLUMNS: Final = (
     "digest",
     "scopes",
     "allowed_models",
+    "allowed_networks",
     "limit_tokens",
     "limit_nano_usd",
     "requests_per_minute",
@@ -38,9 +40,10 @@ LAST_USED_STEP: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who somebody says they are: a key by its digest, or a principal that was authenticated before."""
+    """Who somebody says they are: a key by its digest and address, or a principal authenticated before."""
 
     digest: str = ""
+    address: str = ""
     principal: Principal | None = None
 
 
@@ -59,10 +62,12 @@ class Standing:
             raise Refusal("model_not_allowed", "The key does not allow this model.", param="model")
 
 
-def _key_refusal(key: dict[str, Any] | None, at: datetime) -> Refusal | None:
+def _key_refusal(key: dict[str, Any] | None, at: datetime, address: str | None) -> Refusal | None:
     if key is None or (key["expires_at"] is not None and key["expires_at"] <= at):
         return Refusal("invalid_api_key")
     if key["revoked_at"] is not None and key["revoked_at"] <= at:
+        return Refusal("invalid_api_key")
+    if address is not None and not address_allowed(key["allowed_networks"], address):
         return Refusal("invalid_api_key")
     return None
 
@@ -99,10 +104,10 @@ def _standing(
     key = None
     if principal is None:
         key = keys.get(claim.digest)
-        refusal = _key_refusal(key, at)
+        refusal = _key_refusal(key, at, claim.address)
     elif principal.api_key_id is not None:
         key = by_id.get(principal.api_key_id)
-        refusal = _key_refusal(key, at)
+        refusal = _key_refusal(key, at, None)  # its address was checked when it was authenticated
     else:
         refusal = None
     if refusal is not None:

@@ -15,10 +15,10 @@ import structlog
 from django.db import connection
 from django.db.models import F
 
-from accounts.derive import keyed_hash
 from accounts.models import AttemptWindow
 from oneai.kit import rows
 from oneai.kit.clock import now
+from oneai.kit.derived import keyed_hash
 from oneai.kit.errors import Refusal
 
 log = structlog.get_logger("security")

@@ -10,9 +10,9 @@ import jwt
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.derive import derived_key
 from accounts.models import User
 from oneai.kit.clock import now
+from oneai.kit.derived import derived_key
 from oneai.kit.errors import Refusal
 
 ALGORITHM: Final = "HS256"

@@ -8,42 +8,52 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
+
+from accounts.addresses import believed_address
 from accounts.apikeys import digest_of
-from accounts.authentication import authenticate
+from accounts.authentication import authenticate, check_csrf
 from accounts.claims import Claim
 from accounts.models import User
 from accounts.principal import Principal
 from chat import catalog
 from chat.catalog import CatalogModel
-from oneai.kit import csrf, database
+from oneai.kit import database
 from oneai.kit.errors import Refusal
 from oneai.kit.hot import Headers, Request
 from quotas.ledger import Admitted
 
 Result = TypeVar("Result")
 
-KEY_PREFIX = "Bearer oneai_"
+KEY_PREFIX = "oneai_"
 LONGEST_IDEMPOTENCY_KEY = 200
+
+
+def address(request: Request) -> str:
+    """The client's address, as far as it can be believed."""
+    peer = request.scope.get("client")
+    forwarded = request.headers.get("x-forwarded-for", "")
+    return believed_address(peer[0] if peer else "", forwarded, settings.TRUSTED_PROXIES)
 
 
 async def identify(request: Request, *, unsafe: bool) -> Principal:
     """The principal of a request. Refusal 401 when there is none; ``unsafe`` needs a CSRF token from a session."""
-    principal = await database.run(authenticate, request.headers, request.cookies)
+    principal = await database.run(authenticate, request.headers, request.cookies, address(request))
     if principal is None:
         raise Refusal("not_authenticated")
     if unsafe and principal.method == "session":
-        csrf.check(request.scope)
+        check_csrf(request.scope, request.method)
     return principal
 
 
 async def claim(request: Request) -> Claim:
     """The claim of a request that starts a turn: a key goes as it is, admission reads its row anyway."""
-    header = request.headers.get("authorization", "")
-    if header.startswith(KEY_PREFIX):
-        digest = digest_of(header.removeprefix("Bearer ").strip())
+    kind, _, credential = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and credential.strip().startswith(KEY_PREFIX):
+        digest = digest_of(credential.strip())
         if digest is None:
             raise Refusal("invalid_api_key")
-        return Claim(digest=digest)
+        return Claim(digest=digest, address=address(request))
     return Claim(principal=await identify(request, unsafe=True))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from django.db import close_old_connections, connection
 
-from accounts import outbox
+from accounts import outbox, upkeep
 from chat import catalog, sweeper
 from oneai.kit.errors import Refusal
 
@@ -39,6 +39,7 @@ def duties() -> list[Duty]:
         Duty("mail", 1.0, lambda: outbox.deliver(20)),
         Duty("sweep", 1.0, sweeper.sweep_once),
         Duty("catalogue", 3600.0, _sync_catalogue),
+        Duty("tidy", 3600.0, upkeep.tidy),
     ]
 
 

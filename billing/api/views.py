@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import ListAPIView
 
 from billing.api.serializers import PlanSerializer
@@ -19,7 +19,7 @@ class PlansInOrder(CursorList):
     ordering = ("position", "code")
 
 
-@extend_schema(operation_id="subscription_plans", tags=["subscription"], auth=[])
+@extend_schema_view(get=extend_schema(operation_id="subscription_plans", tags=["subscription"], auth=[]))
 class PlansView(ListAPIView[Any]):
     """Every plan on sale, cheapest first; open to everybody."""
 

@@ -20,9 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("slug", models.CharField(max_length=200, unique=True)),
                 ("upstream", models.CharField(default="openrouter", max_length=60)),
@@ -52,9 +50,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("title", models.CharField(blank=True, max_length=200)),
                 ("title_source", models.CharField(default="auto", max_length=8)),
@@ -89,9 +85,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 (
                     "role",
@@ -159,9 +153,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("version", models.PositiveIntegerField()),
                 ("prompt_pico_usd", models.BigIntegerField()),
@@ -205,9 +197,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("user_message_id", models.UUIDField(blank=True, null=True)),
                 ("api_key_id", models.UUIDField(blank=True, null=True)),
@@ -245,9 +235,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=oneai.kit.clock.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("position", models.PositiveSmallIntegerField(default=0)),
                 ("message_id", models.UUIDField(blank=True, null=True)),

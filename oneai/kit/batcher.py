@@ -117,7 +117,7 @@ class Batcher:
 
     async def close(self) -> None:
         """Wait for what was submitted, then stop the threads and their connections."""
-        while self._waiting or self._running:
+        while self._waiting or self._running:  # noqa: ASYNC110 (once, at the end of a process)
             await asyncio.sleep(0.01)
         for _ in range(self._threads):
             self._executor.submit(connection.close)

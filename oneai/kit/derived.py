@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from functools import cache
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -17,3 +19,8 @@ def _derive(secret: str, purpose: str) -> bytes:
 def derived_key(purpose: str) -> bytes:
     """32 bytes for ``purpose`` (RFC 5869); another purpose or another SECRET_KEY gives unrelated bytes."""
     return _derive(settings.SECRET_KEY, purpose)
+
+
+def keyed_hash(purpose: str, value: str) -> str:
+    """HMAC-SHA256 of ``value`` under the key for ``purpose``, in hex."""
+    return hmac.new(derived_key(purpose), value.encode(), sha256).hexdigest()

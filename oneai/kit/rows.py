@@ -74,7 +74,8 @@ class Table:
         for field in model._meta.concrete_fields:
             name = field.attname
             self.columns[name] = field.column
-            self.types[name] = (field.rel_db_type(connection) if field.is_relation else field.db_type(connection)) or ""
+            kind = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
+            self.types[name] = kind or ""
             self._to[name], self._from[name] = _converters(field, vendor)
         self.key = model._meta.pk.attname
 

@@ -15,7 +15,7 @@ from django.test import Client
 
 from accounts import standing, tokens
 from accounts.authentication import authenticate
-from accounts.derive import derived_key
+from oneai.kit.derived import derived_key
 from accounts.models import User
 from oneai.kit import clock
 from oneai.kit.errors import Refusal

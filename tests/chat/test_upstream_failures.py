@@ -57,9 +57,7 @@ def question_is_kept(chat: Chat, turn: Turn, content: str) -> None:
         ("cut-first", "upstream_interrupted"),
     ],
 )
-def test_a_failure_before_the_first_token_is_told_by_code_and_is_free(
-    chat: Chat, slug: str, code: str
-) -> None:
+def test_a_failure_before_the_first_token_is_told_by_code_and_is_free(chat: Chat, slug: str, code: str) -> None:
     before = settled(chat)
     turn = chat.send("What now?", f"sandbox/{slug}")
     assert turn.status == 200

@@ -1,0 +1,138 @@
+"""The gate: what holds for every answer of a real server, whichever part of the house gave it."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from tests.servers.site import Newcomer, Site
+
+PAGES = ["/", "/pricing", "/login", "/signup", "/nothing-here", "/admin/", "/c", "/static/nothing.js", "/healthz"]
+API = [
+    "/api/nothing",
+    "/api/user/quota",
+    "/api/chat/models",
+    "/v1/models",
+    "/v1/nothing",
+    "/api/chat/stream",
+    "/readyz",
+]
+
+
+@pytest.fixture(scope="module")
+def user(live_site: Site) -> Newcomer:
+    return live_site.new_user()
+
+
+@pytest.mark.parametrize("path", PAGES + API)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_every_answer_carries_the_headers(live_site: Site, path: str, method: str) -> None:
+    answer = httpx.request(method, live_site.url + path, follow_redirects=False)
+    headers = answer.headers
+    assert re.fullmatch(r"[a-z2-7]{26}", headers["x-request-id"])
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    assert headers["referrer-policy"] in {"strict-origin-when-cross-origin", "no-referrer", "same-origin"}
+    assert "server" not in headers
+    assert "x-powered-by" not in headers
+    policy = headers["content-security-policy"]
+    assert "unsafe-inline" not in policy
+    assert "unsafe-eval" not in policy
+    assert policy.startswith("default-src 'none'")
+    assert "strict-transport-security" not in headers  # plain http on loopback
+    if path.startswith(("/api/", "/v1/")):
+        assert headers["content-type"].startswith("application/json")
+        assert headers["cache-control"] == "no-store, private"
+        assert "error" in answer.json() or answer.status_code < 400
+
+
+def test_the_nonce_is_new_in_each_answer_and_the_page_s_own(live_site: Site) -> None:
+    nonces = set()
+    for _ in range(3):
+        answer = httpx.get(live_site.url + "/")
+        (nonce,) = set(re.findall(r"'nonce-([^']+)'", answer.headers["content-security-policy"]))
+        assert len(nonce) >= 22
+        assert f'nonce="{nonce}"' in answer.text
+        nonces.add(nonce)
+    assert len(nonces) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/chat/stream", 405, "method_not_allowed"),
+        ("DELETE", "/v1/chat/completions", 405, "method_not_allowed"),
+        ("PUT", "/api/conversations", 405, "method_not_allowed"),
+        ("GET", "/api/conversations/not-an-id", 404, "not_found"),
+        ("POST", "/api/user/quota", 405, "method_not_allowed"),
+        ("GET", "/api/wibble", 404, "not_found"),
+        ("GET", "/api", 404, "not_found"),
+    ],
+)
+def test_errors_of_the_api_have_one_body_whatever_raised_them(
+    live_site: Site, user: Newcomer, method: str, path: str, status: int, code: str
+) -> None:
+    answer = httpx.request(method, live_site.url + path, headers={"Authorization": f"Bearer {user.api_key}"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert set(error) >= {"code", "message", "type", "param", "request_id"}
+    assert error["request_id"] == answer.headers["x-request-id"]
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+def test_pages_are_for_people_also_when_they_are_not_there(live_site: Site) -> None:
+    answer = httpx.get(live_site.url + "/nothing-here")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Traceback" not in answer.text
+
+
+def test_cors_is_open_on_v1_without_credentials_and_shut_elsewhere(live_site: Site) -> None:
+    origin = {"Origin": "https://elsewhere.example"}
+    for path in ("/v1/models", "/v1/chat/completions"):
+        preflight = httpx.options(live_site.url + path, headers=origin | {"Access-Control-Request-Method": "POST"})
+        assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, "*")
+        assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+        assert "access-control-allow-credentials" not in preflight.headers
+    for path in ("/api/user/quota", "/", "/login"):
+        assert "access-control-allow-origin" not in httpx.get(live_site.url + path, headers=origin).headers
+
+
+def test_cors_of_the_api_is_open_to_listed_origins_only(fresh_site) -> None:  # type: ignore[no-untyped-def]
+    site = fresh_site(worker=False, settings={"CORS_ALLOWED_ORIGINS": "https://app.example"})
+    allowed = httpx.get(site.url + "/api/user/quota", headers={"Origin": "https://app.example"})
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
+    assert "access-control-allow-credentials" not in allowed.headers
+    other = httpx.get(site.url + "/api/user/quota", headers={"Origin": "https://other.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_body_over_the_limit_is_refused_on_pages_and_api_alike(live_site: Site, user: Newcomer) -> None:
+    body = b"x" * (1024 * 1024 + 1)
+    for path in ("/login", "/api/conversations", "/nothing-here", "/v1/nothing"):
+        answer = httpx.post(live_site.url + path, content=body, headers={"Authorization": f"Bearer {user.api_key}"})
+        assert answer.status_code == 413, path
+    huge = httpx.post(live_site.url + "/login", content=b"", headers={"Content-Length": "0"})
+    assert huge.status_code != 413
+
+
+def test_logs_hold_no_prompt_no_key_and_no_password(live_site: Site, user: Newcomer) -> None:
+    secret = "the-canary-prompt-7c21"
+    httpx.post(
+        live_site.url + "/api/chat/stream",
+        json={"content": secret, "model": "openai/gpt-4o-mini"},
+        headers={"Authorization": f"Bearer {user.api_key}"},
+    )
+    httpx.post(
+        live_site.url + "/api/chat/stream", json={"content": secret}, headers={"Authorization": "Bearer oneai_x"}
+    )
+    log = live_site.log_path.read_text()
+    assert '"event":"request"' in log
+    for planted in (secret, user.api_key, user.password, live_site.env["SECRET_KEY"]):
+        assert planted not in log
