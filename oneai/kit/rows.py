@@ -61,6 +61,11 @@ def _converters(field: models.Field[Any, Any], vendor: str) -> tuple[Callable[[A
     return _IDENTITY, _IDENTITY
 
 
+def _column_type(field: models.Field[Any, Any]) -> str:
+    kind = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
+    return kind or ""
+
+
 class Table:
     """One model's table: its columns by field name (``user_id`` for a foreign key) and their converters."""
 
@@ -74,8 +79,7 @@ class Table:
         for field in model._meta.concrete_fields:
             name = field.attname
             self.columns[name] = field.column
-            kind = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
-            self.types[name] = kind or ""
+            self.types[name] = _column_type(field)
             self._to[name], self._from[name] = _converters(field, vendor)
         self.key = model._meta.pk.attname
 

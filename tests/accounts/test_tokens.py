@@ -15,9 +15,9 @@ from django.test import Client
 
 from accounts import standing, tokens
 from accounts.authentication import authenticate
-from oneai.kit.derived import derived_key
 from accounts.models import User
 from oneai.kit import clock
+from oneai.kit.derived import derived_key
 from oneai.kit.errors import Refusal
 from tests.accounts.people import make
 

@@ -11,7 +11,6 @@ import pytest
 from tests.chat.client import Chat, duration_seconds, read_events
 from tests.servers.site import Site
 
-
 SLOW = "sandbox/slow"  # ten tokens a second
 
 

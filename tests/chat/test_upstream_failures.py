@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,8 +11,8 @@ from tests.servers.site import Site
 
 
 @pytest.fixture(scope="module")
-def chat(live_site: Site) -> Iterator[Chat]:
-    yield Chat(live_site, live_site.new_user("team"))
+def chat(live_site: Site) -> Chat:
+    return Chat(live_site, live_site.new_user("team"))
 
 
 def settled(chat: Chat, seconds: float = 40) -> int:

@@ -80,7 +80,7 @@ def test_a_reader_follows_a_turn_of_another_process(fresh_site: Callable[..., Si
         started = next(events).data
         # Many new connections: with two processes some of them land on the other one.
         turns = [Chat(site, user).resume(started["turn_id"]) for _ in range(8)]
-        own = [event for event in events]
+        own = list(events)
     text = "".join(event.data["text"] for event in own if event.name == "message.delta")
     assert {turn.text for turn in turns} == {text}
     assert {turn.closing.name for turn in turns} == {"message.completed"}

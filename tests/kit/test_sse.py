@@ -56,9 +56,10 @@ def test_comments_a_byte_order_mark_and_several_data_lines_are_read_as_the_stand
 
 def test_a_line_without_an_end_is_given_up() -> None:
     decoder = Decoder()
+    for _ in range(LINE_LIMIT // 65536):
+        decoder.feed(b"x" * 65536)
     with pytest.raises(LineTooLong):
-        for _ in range(LINE_LIMIT // 65536 + 1):
-            decoder.feed(b"x" * 65536)
+        decoder.feed(b"x")
 
 
 @pytest.mark.parametrize("data", [b"nonsense", b"[]", b"3", b"", b'{"choices":', b"null"])
