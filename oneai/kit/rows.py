@@ -78,7 +78,7 @@ class Table:
         self._from: dict[str, Callable[[Any], Any]] = {}
         for field in model._meta.concrete_fields:
             name = field.attname
-            self.columns[name] = field.column
+            self.columns[name] = field.column or name
             self.types[name] = _column_type(field)
             self._to[name], self._from[name] = _converters(field, vendor)
         self.key = model._meta.pk.attname
