@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.servers.postgres import Postgres
-from tests.servers.process import free_port, listening
+from tests.servers.process import listening
 from tests.servers.site import machine_environment
 
 VARIABLE = "ONEAI_TEST_RUN"
@@ -45,10 +46,14 @@ def _kind(arguments: list[str]) -> str:
 
 
 def _site_port() -> int:
-    """A port whose neighbours at +10 and +11, where development expects the sandbox, are free too."""
+    """A port whose neighbours at +10 and +11, where development expects the sandbox, are free too.
+
+    Below the range from which the system takes ports for outgoing connections and for free_port(),
+    so that nothing can sit there by the time the sandbox starts.
+    """
     while True:
-        port = free_port()
-        if port < 65000 and not listening(port + 10) and not listening(port + 11):
+        port = 20000 + secrets.randbelow(10000)
+        if not listening(port + 10) and not listening(port + 11):
             return port
 
 
