@@ -29,7 +29,7 @@ GROUPS = {
 def read_configuration() -> Configuration:
     """The settings as they are in force."""
     return Configuration(
-        debug=settings.DEBUG,
+        debug=settings.DEVELOPMENT,
         site_url=settings.SITE_URL,
         allowed_hosts=tuple(settings.ALLOWED_HOSTS),
         secret_key_length=len(settings.SECRET_KEY),

@@ -40,10 +40,10 @@ def manifest_path() -> Path:
 
 
 def _entries() -> dict[str, dict[str, Any]]:
-    """The manifest, read once; with DEBUG on, again when the file has changed."""
+    """The manifest, read once; in development, again when the file has changed."""
     global _loaded
     loaded = _loaded
-    if loaded is not None and not settings.DEBUG:
+    if loaded is not None and not settings.DEVELOPMENT:
         return loaded.entries
     path = manifest_path()
     try:

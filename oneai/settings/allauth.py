@@ -51,7 +51,7 @@ ACCOUNT_RATE_LIMITS = dict.fromkeys(
     )
 )
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", 0)
-ALLAUTH_DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ALLAUTH_DEFAULT_AUTO_FIELD = "django.db.models.AutoField"  # as its migrations made them
 
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = False

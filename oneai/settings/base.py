@@ -16,11 +16,14 @@ django_stubs_ext.monkeypatch()
 
 BASE_DIR = env.BASE_DIR
 DATA_DIR = BASE_DIR / "data"
-DEBUG = env.debug()
+DEVELOPMENT = env.debug()
+# Never Django's own debug mode: its error pages show source and break the content policy, and
+# people see in development what they get in production. Tracebacks are in the log.
+DEBUG = False
 PORT = env.number("PORT", 8000, least=1)
 
 SITE_NAME = env.text("SITE_NAME", "OneAI")
-SITE_URL = env.url("SITE_URL", f"http://localhost:{PORT}" if DEBUG else "")
+SITE_URL = env.url("SITE_URL", f"http://localhost:{PORT}" if DEVELOPMENT else "")
 
 INSTALLED_APPS = [
     "django.contrib.auth",

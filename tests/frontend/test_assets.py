@@ -63,7 +63,7 @@ def test_an_unknown_name_says_which_there_are(dist: Path) -> None:
 def test_a_new_build_is_seen_at_once_in_development_only(
     dist: Path, settings: Settings, debug: bool, second: str
 ) -> None:
-    settings.DEBUG = debug
+    settings.DEVELOPMENT = debug
     build(dist, "assets/chat-1.js")
     assert "chat-1.js" in rendered('{% vite_js "chat.ts" %}')
     build(dist, "assets/chat-2.js")
