@@ -75,14 +75,18 @@ class Producer:
     usage: Usage | None = None
     finish_reason: str = ""
     delivered_bytes: int = 0
-    started_at: float = 0.0
-    last_byte: float = 0.0
-    last_data: float = 0.0
+    started_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     saved_length: int = -1
     saved_upstream_id: str = ""
-    last_beat: float = 0.0
     progress: asyncio.Future[bool] | None = None
+    last_byte: float = field(init=False)
+    last_data: float = field(init=False)
+    last_beat: float = field(init=False)
+    _running: bool = False
     _http: HTTPAnswer | None = None
+
+    def __post_init__(self) -> None:
+        self.last_byte = self.last_data = self.last_beat = self.started_at
 
     @property
     def generation_id(self) -> UUID:
@@ -92,16 +96,19 @@ class Producer:
 
     def stop(self, why: str) -> None:
         """End the stream: ``stop``, ``timeout`` or ``shutdown``. What is there is kept and settled."""
-        if self.task is not None and not self.ending and self.answer.closing is None:
-            self.ending = why
+        if self.ending or self.answer.closing is not None:
+            return
+        self.ending = why
+        # A task cancelled before its first step would never run, and so never write its end:
+        # until then the wish alone is noted, and run() finds it.
+        if self.task is not None and self._running:
             self.task.cancel()
 
     async def run(self) -> None:
         """Stream, then write down the end. Never raises."""
-        loop = asyncio.get_running_loop()
-        self.started_at = self.last_byte = self.last_data = self.last_beat = loop.time()
+        self._running = True
         try:
-            outcome = await self._stream()
+            outcome = self._cancelled() if self.ending else await self._stream()
         except asyncio.CancelledError:
             outcome = self._cancelled()
         except Refusal as refusal:

@@ -1,0 +1,86 @@
+"""A producer always writes its end, whenever it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from chat.openrouter.client import Call, Endpoint, Site
+from chat.replay import Answer, TurnStream
+from chat.runner import COMMENTS_SECONDS, HARD_SECONDS, IDLE_SECONDS, Producer
+from chat.turn_finish import Finish, Finished
+from oneai.kit.clock import uuid7
+from oneai.kit.http import Streams
+from quotas.ledger import Price
+
+
+class Notebook:
+    """Takes jobs as the batcher does, and says that each was written."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Any] = []
+
+    def submit(self, job: Any) -> asyncio.Future[Any]:
+        self.jobs.append(job)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(Finished(True, []))
+        return future
+
+
+def producer(book: Notebook) -> Producer:
+    started = SimpleNamespace(
+        turn_id=uuid7(), user_id=uuid7(), generation_id=uuid7(), hold_id=uuid7(), conversation_id=None,
+        message_id=uuid7(), prompt_estimate=10,
+    )  # fmt: skip
+    answer = Answer(started.generation_id, started.message_id, "m")
+    turn = TurnStream(started.turn_id, started.user_id, [answer], [])
+    return Producer(
+        turn=turn,
+        answer=answer,
+        started=cast(Any, started),
+        stored=False,
+        endpoint=Endpoint("http://127.0.0.1:9", "k"),
+        site=Site("http://localhost", "OneAI"),
+        call=Call("m", [], 10, "u"),
+        price=Price(id=None, prompt_pico=1, completion_pico=1, request_nano=0, cached_pico=None),
+        streams=Streams(),
+        batcher=cast(Any, book),
+    )
+
+
+@pytest.mark.parametrize(("why", "state"), [("stop", "stopped"), ("timeout", "failed"), ("shutdown", "failed")])
+def test_a_producer_told_to_stop_before_its_first_step_still_writes_its_end(why: str, state: str) -> None:
+    book = Notebook()
+
+    async def life() -> Producer:
+        made = producer(book)
+        made.task = asyncio.create_task(made.run())
+        made.stop(why)  # the task has not had a step yet
+        await made.task
+        await made.streams.close()
+        return made
+
+    made = asyncio.run(life())
+    (job,) = book.jobs
+    assert isinstance(job, Finish)
+    assert job.state == state
+    assert made.turn.completed is not None
+
+
+def test_silence_comments_and_length_are_each_too_long_at_their_own_time() -> None:
+    async def life() -> None:
+        made = producer(Notebook())
+        start = made.started_at
+        assert not made.overdue(start + IDLE_SECONDS)
+        assert made.overdue(start + IDLE_SECONDS + 1)
+        made.last_byte = start + COMMENTS_SECONDS  # comments kept coming
+        assert not made.overdue(start + COMMENTS_SECONDS)
+        assert made.overdue(start + COMMENTS_SECONDS + 1)
+        made.last_byte = made.last_data = start + HARD_SECONDS
+        assert not made.overdue(start + HARD_SECONDS)
+        assert made.overdue(start + HARD_SECONDS + 1)
+
+    asyncio.run(life())
