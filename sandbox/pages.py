@@ -67,7 +67,7 @@ def page(title: str, body: str, *, narrow: bool = False, status: int = 200, lead
         status=status,
         content_type="text/html",
         headers={
-            "Content-Security-Policy": POLICY,
+            "Content-Security-Policy": f"{POLICY} {leads_to}".rstrip(),
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         },

@@ -16,6 +16,7 @@ from sandbox.world import WORLD, World
 from .accounts import CLIENT_ID, PEOPLE, Person, person
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")  # it is quoted in the page's content policy
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -30,8 +31,11 @@ class Denied(Exception):
 def _check_address(query: Mapping[str, str]) -> None:
     if query.get("client_id") != CLIENT_ID:
         raise Wrong(f"invalid_client: the client is not {CLIENT_ID}")
-    redirect = urlsplit(query.get("redirect_uri", ""))
-    local = is_loopback(redirect.hostname or "")
+    try:
+        redirect = urlsplit(query.get("redirect_uri", ""))
+        local = is_loopback(redirect.hostname or "") and redirect.port != 0 and HOST.fullmatch(redirect.netloc)
+    except ValueError:  # brackets or a port that can't be read
+        raise Wrong("redirect_uri_mismatch: not an address") from None
     if redirect.scheme not in ("http", "https") or not local or redirect.fragment:
         raise Wrong("redirect_uri_mismatch: the sandbox returns only to a site on this machine")
 
