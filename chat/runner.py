@@ -39,6 +39,8 @@ COMMENTS_SECONDS: Final = 600.0
 HARD_SECONDS: Final = 1800.0
 LONGEST_TEXT: Final = 4 * 1024 * 1024
 FINISH_TRIES: Final = 150
+SAVE_SECONDS: Final = 0.85  # with the clock's step, text is saved at most a second after it came
+FIRST_SAVE_SECONDS: Final = 0.2  # the upstream's id, without which a crash is settled by the estimate
 
 
 class Ending(Exception):
@@ -76,17 +78,19 @@ class Producer:
     finish_reason: str = ""
     delivered_bytes: int = 0
     started_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    saved_length: int = -1
+    saved_length: int = 0
     saved_upstream_id: str = ""
     progress: asyncio.Future[bool] | None = None
     last_byte: float = field(init=False)
     last_data: float = field(init=False)
     last_beat: float = field(init=False)
+    next_save: float = field(init=False)
     _running: bool = False
     _http: HTTPAnswer | None = None
 
     def __post_init__(self) -> None:
         self.last_byte = self.last_data = self.last_beat = self.started_at
+        self.next_save = self.started_at + FIRST_SAVE_SECONDS
 
     @property
     def generation_id(self) -> UUID:
@@ -120,10 +124,12 @@ class Producer:
         except Exception:
             log.exception("producer_failed", generation=str(self.generation_id))
             outcome = self._broken(Refusal("internal_error"))
-        finally:
-            if self._http is not None:
-                self._http.close()
+        http = self._http
+        if http is not None and outcome.state != "complete":
+            http.close()
         await asyncio.shield(self._finish(outcome))
+        if http is not None and outcome.state == "complete":
+            await http.finish()  # the next call is spared the handshakes of a new connection
 
     async def _stream(self) -> Outcome:
         self._http = http = await client.open_stream(self.streams, self.endpoint, self.site, self.call)
@@ -223,6 +229,7 @@ class Producer:
 
     def save(self, at: float, beat_seconds: float) -> None:
         """Hand the text so far to the batcher, if there is news or a heartbeat is due."""
+        self.next_save = at + SAVE_SECONDS
         progress = self.progress
         if progress is not None:
             if not progress.done():
@@ -231,7 +238,7 @@ class Producer:
                 self.stop("stop")
                 return
         beat = at - self.last_beat >= beat_seconds
-        length = self.answer.length + self.answer.reasoning_length
+        length = self.answer.length + self.answer.reasoning_length if self.stored else 0
         if length == self.saved_length and self.upstream_id == self.saved_upstream_id and not beat:
             return
         if beat:

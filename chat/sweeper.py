@@ -15,7 +15,6 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 
 from chat import turns
 from chat.context import estimate_bytes
@@ -28,7 +27,7 @@ from chat.upstreams import Upstream, upstreams
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
 from oneai.kit.http import HTTPFailure, fetch_json
-from quotas.ledger import STALE_AFTER, Book, Charge, DueHold, Price, claim_due
+from quotas.ledger import Book, Charge, DueHold, Price, anything_due, claim_due
 from quotas.models import Hold
 
 log = structlog.get_logger("sweeper")
@@ -42,10 +41,7 @@ LOOK_TIMEOUT: Final = 3.0
 def sweep_once(limit: int = 20) -> int:
     """Settle what is due; returns how many holds were looked at."""
     at = now()
-    due = Hold.objects.filter(
-        Q(heartbeat_at__lt=at - STALE_AFTER, check_at=None) | Q(check_at__lte=at), state__in=["held", "orphaned"]
-    )
-    if not due.exists():
+    if not anything_due(at):
         return 0
     with transaction.atomic(durable=True):
         holds = claim_due(at, limit, LEASE)

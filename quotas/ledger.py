@@ -10,7 +10,7 @@ from quotas.book import Book
 from quotas.ceiling import Contended
 from quotas.cost import Price, cost_nano
 from quotas.figures import Admitted, Charge, LimitState
-from quotas.leases import STALE_AFTER, DueHold, claim_due, heartbeat
+from quotas.leases import STALE_AFTER, DueHold, anything_due, claim_due, heartbeat
 from quotas.rates import RateState
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "LimitState",
     "Price",
     "RateState",
+    "anything_due",
     "claim_due",
     "cost_nano",
     "heartbeat",

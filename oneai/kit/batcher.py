@@ -41,6 +41,7 @@ class Batcher:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting: deque[tuple[Job, asyncio.Future[Any]]] = deque()
         self._running = 0
+        self._called = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self.batches = 0
@@ -55,9 +56,16 @@ class Batcher:
             return future
         self._loop = loop
         self._waiting.append((job, future))
-        if self._running < self._threads:
-            self._start()
+        if self._running < self._threads and not self._called:
+            # Whatever else is ready in this turn of the loop comes along in the same batch.
+            self._called = True
+            loop.call_soon(self._call)
         return future
+
+    def _call(self) -> None:
+        self._called = False
+        if self._waiting and self._running < self._threads:
+            self._start()
 
     def _start(self) -> None:
         batch: list[tuple[Job, asyncio.Future[Any]]] = []

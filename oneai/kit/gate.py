@@ -8,7 +8,6 @@ and an error body for what nobody caught. Being in front, no sibling route can m
 from __future__ import annotations
 
 import base64
-import contextvars
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -19,6 +18,7 @@ import orjson
 import structlog
 
 from oneai.kit.errors import Refusal
+from oneai.kit.logs import access_line, request_ids
 from oneai.kit.pages_errors import error_page
 
 Scope = MutableMapping[str, Any]
@@ -38,12 +38,10 @@ BODY_LIMITS: Final[tuple[tuple[str, int], ...]] = (
 )
 API_PREFIXES: Final = ("/api/", "/v1/")
 
-_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
-
 
 def current_request_id() -> str:
     """The id of the request that this task serves; empty outside of one."""
-    return _request_id.get()
+    return request_ids.get()
 
 
 def new_request_id() -> str:
@@ -181,9 +179,7 @@ class Gate:
             return
         started = time.perf_counter()
         request_id = new_request_id()
-        _request_id.set(request_id)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_ids.set(request_id)
         path: str = scope["path"]
         nonce = base64.b64encode(os.urandom(18)).decode()
         scope["csp_nonce"] = nonce
@@ -240,14 +236,16 @@ class Gate:
                 raise
             await send_refusal(scope, guarded_send, Refusal("internal_error"), request_id)
         finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=path,
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-                **({"oversized": True} if oversized else {}),
-            )
+            line = {
+                "method": scope["method"],
+                "path": path,
+                "status": status,
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+                "request_id": request_id,
+            }
+            if oversized:
+                line["oversized"] = True
+            access_line(line)
 
     def _finish(
         self, path: str, headers: list[tuple[bytes, bytes]], request_id: str, nonce: str, origin: bytes

@@ -6,6 +6,7 @@ number of open streams (docs/decisions/0041-the-upstream-client.md).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,7 @@ import httpx
 import orjson
 
 CONNECT_SECONDS: Final = 10.0
+END_SECONDS: Final = 1.0  # how long a body may take to end after its last word
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 
 
@@ -86,6 +88,17 @@ class Answer:
     def close(self) -> None:
         """Drop the connection: what is still coming is not wanted."""
         self._response.close()
+
+    async def finish(self) -> None:
+        """Give the connection back once the body has ended, for the next call; drop it when it does not end."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                while await self._response.content.readany():
+                    pass
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            pass
+        finally:
+            self._response.close()
 
 
 class Streams:

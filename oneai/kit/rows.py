@@ -91,6 +91,11 @@ class Table:
         """What the driver gave for the column ``name``, as Python holds it."""
         return None if value is None else self._from[name](value)
 
+    def encoded(self, names: Sequence[str], rows: Iterable[Row]) -> list[Any]:
+        """The values of ``names`` in ``rows``, one after the other, as the driver takes them."""
+        writers = [(name, self._to[name]) for name in names]
+        return [None if (value := row[name]) is None else write(value) for row in rows for name, write in writers]
+
     def decoded(self, names: Sequence[str], records: Iterable[Sequence[Any]]) -> list[Row]:
         """Records of a query over ``names`` as dictionaries."""
         readers = [self._from[name] for name in names]
@@ -111,6 +116,24 @@ def _table(model: type[models.Model], vendor: str) -> Table:
 def table(model: type[models.Model]) -> Table:
     """The table of ``model`` on the database in use."""
     return _table(model, connection.vendor)
+
+
+def _execute(this: Table, sql: str, params: list[Any]) -> Any:
+    """The driver's cursor after ``sql``, in the transaction that Django has begun on this connection.
+
+    Past Django's cursor, whose wrappers cost as much as the statement; its exceptions are Django's.
+    """
+    if connection.force_debug_cursor or connection.execute_wrappers:  # a test counts the statements
+        counted = connection.cursor()
+        counted.execute(sql, params)
+        return counted
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        if this.vendor == "sqlite":
+            return connection.connection.execute(sql.replace("%s", "?"), params)
+        cursor = connection.connection.cursor()
+        cursor.execute(sql, params)
+        return cursor
 
 
 def marks(count: int) -> str:
@@ -146,9 +169,7 @@ def select(
         sql += f" ORDER BY {order}"
     if lock and this.vendor == "postgresql":
         sql += " FOR UPDATE"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*wanted, *params])
-        return this.decoded(names, cursor.fetchall())
+    return this.decoded(names, _execute(this, sql, [*wanted, *params]).fetchall())
 
 
 def insert(model: type[models.Model], rows: Sequence[Row], *, ignore_conflicts: bool = False) -> int:
@@ -158,14 +179,12 @@ def insert(model: type[models.Model], rows: Sequence[Row], *, ignore_conflicts: 
     this = table(model)
     names = list(rows[0])
     row_marks = f"({marks(len(names))})"
-    params = [this.to_db(name, row[name]) for row in rows for name in names]
+    params = this.encoded(names, rows)
     sql = f"INSERT INTO {this.name} ({','.join(this.columns[name] for name in names)}) VALUES "  # noqa: S608
     sql += ",".join([row_marks] * len(rows))
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return int(cursor.rowcount)
+    return int(_execute(this, sql, params).rowcount)
 
 
 def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", where: str = "") -> int:
@@ -179,9 +198,9 @@ def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", whe
     this = table(model)
     key = key or this.key
     names = [key, *(name for name in rows[0] if name != key)]
-    params = [this.to_db(name, row[name]) for row in rows for name in names]
+    params = this.encoded(names, rows)
     if this.vendor == "postgresql":
-        first = ",".join(f"%s::{this.types[name].split(' ')[0]}" for name in names)
+        first = ",".join(f"CAST(%s AS {this.types[name]})" for name in names)
         values = ",".join([f"({first})", *[f"({marks(len(names))})"] * (len(rows) - 1)])
         source = f"(VALUES {values}) AS v({','.join('c' + str(i) for i in range(len(names)))})"
         value_of = [f"v.c{i}" for i in range(len(names))]
@@ -193,6 +212,4 @@ def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", whe
     sql = f"UPDATE {this.name} AS t SET {sets} FROM {source} WHERE t.{this.columns[key]}={value_of[0]}"  # noqa: S608
     if where:
         sql += f" AND {where}"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return int(cursor.rowcount)
+    return int(_execute(this, sql, params).rowcount)

@@ -74,13 +74,13 @@ def test_silence_comments_and_length_are_each_too_long_at_their_own_time() -> No
     async def life() -> None:
         made = producer(Notebook())
         start = made.started_at
-        assert not made.overdue(start + IDLE_SECONDS)
+        assert not made.overdue(start + IDLE_SECONDS - 1)
         assert made.overdue(start + IDLE_SECONDS + 1)
         made.last_byte = start + COMMENTS_SECONDS  # comments kept coming
-        assert not made.overdue(start + COMMENTS_SECONDS)
+        assert not made.overdue(start + COMMENTS_SECONDS - 1)
         assert made.overdue(start + COMMENTS_SECONDS + 1)
         made.last_byte = made.last_data = start + HARD_SECONDS
-        assert not made.overdue(start + HARD_SECONDS)
+        assert not made.overdue(start + HARD_SECONDS - 1)
         assert made.overdue(start + HARD_SECONDS + 1)
 
     asyncio.run(life())
