@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import calendar
-import os
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+
+from oneai.kit import entropy
 
 _offset = timedelta(0)
 
@@ -70,6 +71,6 @@ def uuid7() -> uuid.UUID:
             stamp = _last + 1
         _last = stamp
     milliseconds, fraction = divmod(stamp, 4096)
-    random = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
+    random = int.from_bytes(entropy.take(8), "big") & ((1 << 62) - 1)
     value = (milliseconds & ((1 << 48) - 1)) << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random
     return uuid.UUID(int=value)

@@ -8,7 +8,6 @@ and an error body for what nobody caught. Being in front, no sibling route can m
 from __future__ import annotations
 
 import base64
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
+from oneai.kit import entropy
 from oneai.kit.errors import Refusal
 from oneai.kit.logs import access_line, request_ids
 from oneai.kit.pages_errors import error_page
@@ -46,7 +46,7 @@ def current_request_id() -> str:
 
 def new_request_id() -> str:
     """128 random bits, base32, 26 characters."""
-    return base64.b32encode(os.urandom(16)).decode().rstrip("=").lower()
+    return base64.b32encode(entropy.take(16)).decode().rstrip("=").lower()
 
 
 def is_api(path: str) -> bool:
@@ -181,7 +181,7 @@ class Gate:
         request_id = new_request_id()
         request_ids.set(request_id)
         path: str = scope["path"]
-        nonce = base64.b64encode(os.urandom(18)).decode()
+        nonce = base64.b64encode(entropy.take(18)).decode()
         scope["csp_nonce"] = nonce
         origin = b""
         length = b""
