@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from chat import catalog, mirror, sweeper, turns
 from chat.events import CONVERSATION_UPDATED, Event
@@ -25,6 +25,7 @@ from chat.runner import Producer
 from chat.turn_finish import Stop
 from chat.turn_start import Attached, Start, Started
 from chat.upstreams import Upstream, upstreams
+from oneai.kit import schema
 from oneai.kit.batcher import Batcher
 from oneai.kit.derived import derived_key
 from oneai.kit.errors import Refusal
@@ -67,7 +68,12 @@ class Engine:
     # Life -----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Read the catalogue and start the clocks."""
+        """Read the catalogue and start the clocks. ImproperlyConfigured on a database with another schema."""
+        try:
+            await self._run_background(schema.check)
+        except DatabaseError as error:
+            # Down for now: /readyz says so, and every call is refused until it is back.
+            log.error("database_unavailable", error=type(error).__name__)
         try:
             await self._run_background(catalog.refresh)
         except Exception:

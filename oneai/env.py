@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -107,6 +108,11 @@ def email(value: str) -> dict[str, object]:
 def debug() -> bool:
     """``DEBUG``; when unset, on unless something that only production sets is there."""
     return flag("DEBUG", default=not any(present(name) for name in PRODUCTION_MARKS))
+
+
+def migrating() -> bool:
+    """Whether this process is `manage.py migrate` or `setup_database`, which change the schema."""
+    return len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage.py" and sys.argv[1] in {"migrate", "setup_database"}
 
 
 def generated_secret(path: Path) -> str:

@@ -21,13 +21,38 @@ def prepare(using: str, **_: Any) -> None:
         cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
         if cursor.fetchone() is None:
             cursor.execute(f"CREATE SCHEMA {connection.ops.quote_name(schema)}")
+    check(using)
+
+
+def check(using: str = "default") -> None:
+    """ImproperlyConfigured unless the session works in our schema: else tables would be looked for in public."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
         cursor.execute("SELECT current_schema()")
         current = cursor.fetchone()[0]
-    if current != schema:
+    if current != settings.DATABASE_SCHEMA:
         raise ImproperlyConfigured(
-            f"The session's schema is {current}, not {schema}: a pooler has dropped the search path. "
-            "Set it for the role with `manage.py setup_database`, or migrate through DATABASE_DIRECT_URL."
+            f"The session's schema is {current}, not {settings.DATABASE_SCHEMA}: a pooler has dropped the search "
+            "path. Run `manage.py setup_database` once, with DATABASE_DIRECT_URL set, so that the role carries it."
         )
+
+
+def give_role_the_path(using: str = "default") -> tuple[str, str]:
+    """Make the schema and let the role carry the search path, as sessions through a pooler need it.
+
+    Returns the role and the database. Only a session that is not pooled may call it.
+    """
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    schema = quote(settings.DATABASE_SCHEMA)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, current_database()")
+        role, database = cursor.fetchone()
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        cursor.execute(f"ALTER ROLE {quote(role)} IN DATABASE {quote(database)} SET search_path = {schema}")
+    return role, database
 
 
 def protect(using: str, **_: Any) -> None:

@@ -119,9 +119,9 @@ def _database(name: str) -> dict[str, Any]:
     return entry
 
 
-DATABASES = {"default": _database("DATABASE_URL")}
-if env.present("DATABASE_DIRECT_URL"):
-    DATABASES["direct"] = _database("DATABASE_DIRECT_URL")
+# Migrations need a session of their own, which a transaction pooler does not give.
+_through = "DATABASE_DIRECT_URL" if env.migrating() and env.present("DATABASE_DIRECT_URL") else "DATABASE_URL"
+DATABASES = {"default": _database(_through)}
 
 REDIS_URL = env.text("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
