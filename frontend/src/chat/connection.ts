@@ -9,6 +9,7 @@ import { SseParser } from "./sse.ts";
 
 /** The server writes a comment after 15 s of silence: this long without a byte is a dead line. */
 const DEAD_AFTER_MS = 40_000;
+const CLOSES_WITHIN_MS = 5000;
 const LONGEST_PAUSE_MS = 10_000;
 /** A message that could not be handed over is given back to its writer after this long. */
 const GIVE_UP_SENDING_MS = 90_000;
@@ -46,6 +47,15 @@ function unlessWoken(pause: number): Promise<void> {
   });
 }
 
+/** Reads what is left, which is nothing but the end. */
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // Everything had arrived.
+  }
+}
+
 export class Connection {
   turnId: string | null;
   readonly #opening: Opening;
@@ -78,7 +88,13 @@ export class Connection {
           this.#follower.line(null);
           return { kind: "refused", refusal };
         }
-        if (await this.#read(response, () => (failures = 0))) return { kind: "finished" };
+        if (await this.#read(response, () => (failures = 0))) {
+          // The server closes now: cutting it off would cost the next request a new connection.
+          const line = this.#abort;
+          this.#abort = null;
+          window.setTimeout(() => line?.abort(), CLOSES_WITHIN_MS);
+          return { kind: "finished" };
+        }
       } catch (error) {
         if (error instanceof Gap) failures = 0;
       } finally {
@@ -139,6 +155,7 @@ export class Connection {
           this.#follower.event(message);
           if (message.name === "turn.completed") {
             this.#ended = true;
+            void drain(reader);
             return true;
           }
         }
