@@ -1,5 +1,6 @@
-/** The chunk with the typesetter and its style sheet, loaded by math.ts. */
+/** The chunk with the typesetter and its style sheets, loaded by math.ts. */
 import "temml/dist/Temml-Local.css";
+import "../css/math.css";
 
 import temml from "temml";
 
