@@ -22,8 +22,7 @@ from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.replay import Answer, TurnStream
 from chat.runner import Producer
-from chat.turn_finish import Stop
-from chat.turn_start import Attached, Start, Started
+from chat.turn_jobs import Attached, Start, Started, Stop
 from chat.upstreams import Upstream, upstreams
 from oneai.kit import schema
 from oneai.kit.batcher import Batcher

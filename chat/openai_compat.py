@@ -19,7 +19,7 @@ from chat.events import Event
 from chat.openai_read import CompletionRequest
 from chat.replay import Answer, TurnStream, Waker, follow
 from chat.sse import STREAM_HEADERS
-from chat.turn_start import Start
+from chat.turn_jobs import Start
 from oneai.kit import sse
 from oneai.kit.errors import CODES, Refusal
 from oneai.kit.gate import current_request_id

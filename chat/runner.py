@@ -22,8 +22,8 @@ from chat.openrouter.errors import refusal_of
 from chat.openrouter.wire import Chunk, Garbage, TextMender, Usage, read_chunk
 from chat.replay import Answer, TurnStream
 from chat.settling import charge_for
-from chat.turn_finish import Finish, Finished, Progress, Settling, usage_json
-from chat.turn_start import Started
+from chat.turn_finish import usage_json
+from chat.turn_jobs import Finish, Finished, Progress, Settling, Started
 from oneai.kit.batcher import Batcher
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import current_request_id

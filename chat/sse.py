@@ -7,7 +7,7 @@ from typing import Final
 from chat import door, engine, events, requests
 from chat.catalog import CatalogModel
 from chat.replay import TurnStream, follow
-from chat.turn_start import Start
+from chat.turn_jobs import Start
 from oneai.kit import sse
 from oneai.kit.errors import Refusal
 from oneai.kit.hot import Headers, Request, send_json

@@ -22,7 +22,8 @@ from chat.models import Generation, ModelPrice
 from chat.openrouter.client import read_generation
 from chat.openrouter.wire import Usage
 from chat.settling import charge_for
-from chat.turn_finish import Finish, Settling, usage_json
+from chat.turn_finish import usage_json
+from chat.turn_jobs import Finish, Settling
 from chat.upstreams import Upstream, upstreams
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal

@@ -8,78 +8,15 @@ sweeper can all try: one wins.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from chat.models import Generation, Message, Turn
+from chat.turn_jobs import Finish, Finished, Progress, Settling, Stop
 from oneai.kit import rows
 from oneai.kit.money import usd_string
 from quotas.ledger import Book, Charge, heartbeat
-
-
-class Settling(StrEnum):
-    """What happens to the hold at the end."""
-
-    CHARGE = "charge"
-    RELEASE = "release"
-    LATER = "later"  # the upstream's figure is missing: the sweeper asks for it
-
-
-@dataclass(slots=True, eq=False)
-class Finish:
-    """The end of a generation, or (``late``) the settling of one that has ended before."""
-
-    turn_id: UUID
-    generation_id: UUID
-    user_id: UUID
-    hold_id: UUID
-    state: str
-    settling: Settling
-    charge: Charge | None = None
-    message_id: UUID | None = None
-    content: str | None = None
-    reasoning: str | None = None
-    finish_reason: str = ""
-    error: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
-    upstream_id: str = ""
-    delivered_bytes: int = 0
-    late: bool = False
-    look_after: timedelta = timedelta(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What an end did. ``settled`` is False when somebody else had closed the hold."""
-
-    settled: bool
-    limits: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class Progress:
-    """A running generation's text so far, and that its producer lives."""
-
-    generation_id: UUID
-    hold_id: UUID
-    message_id: UUID | None
-    content: str | None
-    reasoning: str | None
-    upstream_id: str
-    delivered_bytes: int
-    beat: bool
-
-
-@dataclass(slots=True, eq=False)
-class Stop:
-    """A person's wish to stop a turn, or one message of it."""
-
-    user_id: UUID
-    turn_id: UUID
-    message_id: UUID | None = None
 
 
 def usage_json(charge: Charge, estimated: bool) -> dict[str, Any]:

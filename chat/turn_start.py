@@ -8,77 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from accounts.claims import Claim, Standing, standings, touch_keys
+from accounts.claims import Standing, standings, touch_keys
 from chat import context, titles
-from chat.catalog import CatalogModel
-from chat.catalog import Price as CatalogPrice
 from chat.conversations import active_paths
 from chat.models import Conversation, Generation, Message, Turn
+from chat.turn_jobs import Attached, Start, Started
+from chat.turn_rows import changed_conversation, new_conversation, question_and_answer
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
 from oneai.kit.errors import Refusal
 from oneai.kit.money import usd_string
-from quotas.ledger import Admitted, Ask, Book, KeyLimits, Price
+from quotas.ledger import Ask, Book, KeyLimits, Price
 
 IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
 HISTORY_DEPTH: Final = 400
 
 _CONVERSATION: Final = ("id", "user_id", "system", "active_message_id", "message_count", "deleted_at", "title")
 _PARENT: Final = ("id", "conversation_id", "role", "status")
-
-
-@dataclass(slots=True, eq=False)
-class Start:
-    """A wish to start a turn. On ``/v1`` without storing, ``messages`` is the whole prompt."""
-
-    claim: Claim
-    door: str
-    worker: str
-    model: CatalogModel
-    scope: str = "chat"
-    content: str = ""
-    conversation_id: UUID | None = None
-    parent_message_id: UUID | None = None
-    system: str | None = None
-    messages: list[dict[str, Any]] | None = None
-    max_tokens: int | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    temporary: bool = False
-    idempotency_key: str | None = None
-    body_digest: str = ""
-
-    @property
-    def price(self) -> CatalogPrice:
-        """The model's price; a door lets no model without one through."""
-        assert self.model.price is not None
-        return self.model.price
-
-
-@dataclass(slots=True, eq=False)
-class Started:
-    """A committed turn: its ids, what was admitted and the prompt to send."""
-
-    turn_id: UUID
-    user_id: UUID
-    generation_id: UUID
-    hold_id: UUID
-    conversation_id: UUID | None
-    user_message_id: UUID | None
-    message_id: UUID
-    title: str | None
-    prompt: list[dict[str, Any]]
-    prompt_estimate: int
-    admitted: Admitted
-    quote: dict[str, Any]
-    context: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """The idempotency key is known: this is the turn that it started."""
-
-    turn_id: UUID
-    user_id: UUID
 
 
 @dataclass(slots=True)
@@ -227,10 +173,10 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
         if conversation is None:
             title = titles.from_words(job.content)
             conversation_id = uuid7()
-            out.conversations.append(_new_conversation(job, conversation_id, user_id, title, message_id, at))
+            out.conversations.append(new_conversation(job, conversation_id, user_id, title, message_id, at))
         else:
-            _change_conversation(job, conversation, message_id, out, at)
-        out.messages += _message_rows(
+            out.changed[conversation["id"]] = changed_conversation(job, conversation, message_id, at)
+        out.messages += question_and_answer(
             job, conversation_id, user_id, user_message_id, message_id, generation_id, leaf, at
         )
     out.turns.append(
@@ -316,85 +262,3 @@ def _ask(job: Start, standing: Standing, fitted: context.Fitted, cap: int, gener
         ),
         worker=job.worker,
     )
-
-
-def _new_conversation(
-    job: Start, conversation_id: UUID, user_id: UUID, title: str, leaf: UUID, at: datetime
-) -> dict[str, Any]:
-    return {
-        "id": conversation_id,
-        "user_id": user_id,
-        "title": title,
-        "title_source": "auto",
-        "model": job.model.slug,
-        "system": job.system or "",
-        "tags": [],
-        "pinned": False,
-        "archived": False,
-        "temporary": job.temporary,
-        "active_message_id": leaf,
-        "message_count": 2,
-        "metadata": {},
-        "created_at": at,
-        "updated_at": at,
-        "last_message_at": at,
-    }
-
-
-def _change_conversation(job: Start, conversation: dict[str, Any], leaf: UUID, out: _Rows, at: datetime) -> None:
-    conversation["message_count"] += 2
-    conversation["active_message_id"] = leaf
-    out.changed[conversation["id"]] = {
-        "id": conversation["id"],
-        "model": job.model.slug,
-        "active_message_id": leaf,
-        "message_count": conversation["message_count"],
-        "updated_at": at,
-        "last_message_at": at,
-    }
-
-
-def _message_rows(
-    job: Start,
-    conversation_id: UUID | None,
-    user_id: UUID,
-    question: UUID,
-    answer: UUID,
-    generation_id: UUID,
-    leaf: UUID | None,
-    at: datetime,
-) -> list[dict[str, Any]]:
-    common: dict[str, Any] = {
-        "conversation_id": conversation_id,
-        "user_id": user_id,
-        "content_html": "",
-        "html_version": 0,
-        "reasoning": "",
-        "tokens_used": 0,
-        "finish_reason": "",
-        "metadata": {},
-    }
-    return [
-        common
-        | {
-            "id": question,
-            "role": Message.Role.USER,
-            "content": job.content,
-            "status": Message.Status.COMPLETE,
-            "model_id": "",
-            "generation_id": None,
-            "parent_message_id": leaf,
-            "created_at": at,
-        },
-        common
-        | {
-            "id": answer,
-            "role": Message.Role.ASSISTANT,
-            "content": "",
-            "status": Message.Status.STREAMING,
-            "model_id": job.model.slug,
-            "generation_id": generation_id,
-            "parent_message_id": question,
-            "created_at": at + timedelta(microseconds=1),
-        },
-    ]

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.claims import Standing
-from chat import turn_finish, turn_start
+from chat import turn_finish, turn_jobs, turn_start
 from oneai.kit.clock import now
 from quotas.ledger import Book
 
@@ -26,8 +26,8 @@ def apply(jobs: Sequence[Any]) -> list[Any]:
 def apply_in_transaction(jobs: Sequence[Any]) -> list[Any]:
     """As ``apply``, inside the caller's transaction."""
     at = now()
-    starts = [job for job in jobs if isinstance(job, turn_start.Start)]
-    ends = [job for job in jobs if isinstance(job, turn_finish.Finish)]
+    starts = [job for job in jobs if isinstance(job, turn_jobs.Start)]
+    ends = [job for job in jobs if isinstance(job, turn_jobs.Finish)]
     standings = turn_start.read_standings(starts, at)
     accounts = {job.user_id for job in ends}
     accounts |= {standing.principal.user_id for standing in standings.values() if isinstance(standing, Standing)}
@@ -44,8 +44,8 @@ def apply_in_transaction(jobs: Sequence[Any]) -> list[Any]:
         standing = standings[id(start)]
         if not isinstance(standing, Standing):
             results[id(start)] = standing
-    progress = [job for job in jobs if isinstance(job, turn_finish.Progress)]
+    progress = [job for job in jobs if isinstance(job, turn_jobs.Progress)]
     results |= turn_finish.apply_progress(progress, at)
-    stops = [job for job in jobs if isinstance(job, turn_finish.Stop)]
+    stops = [job for job in jobs if isinstance(job, turn_jobs.Stop)]
     results |= turn_finish.apply_stops(stops, at)
     return [results[id(job)] for job in jobs]

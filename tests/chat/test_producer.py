@@ -11,7 +11,7 @@ import pytest
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.replay import Answer, TurnStream
 from chat.runner import COMMENTS_SECONDS, HARD_SECONDS, IDLE_SECONDS, Producer
-from chat.turn_finish import Finish, Finished
+from chat.turn_jobs import Finish, Finished
 from oneai.kit.clock import uuid7
 from oneai.kit.http import Streams
 from quotas.ledger import Price

@@ -1,0 +1,129 @@
+"""What the writer of turns is asked to do, and what it answers: jobs of the batcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from accounts.claims import Claim
+from chat.catalog import CatalogModel, Price
+from quotas.ledger import Admitted, Charge
+
+
+@dataclass(slots=True, eq=False)
+class Start:
+    """A wish to start a turn. On ``/v1`` without storing, ``messages`` is the whole prompt."""
+
+    claim: Claim
+    door: str
+    worker: str
+    model: CatalogModel
+    scope: str = "chat"
+    content: str = ""
+    conversation_id: UUID | None = None
+    parent_message_id: UUID | None = None
+    system: str | None = None
+    messages: list[dict[str, Any]] | None = None
+    max_tokens: int | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    temporary: bool = False
+    idempotency_key: str | None = None
+    body_digest: str = ""
+
+    @property
+    def price(self) -> Price:
+        """The model's price; a door lets no model without one through."""
+        assert self.model.price is not None
+        return self.model.price
+
+
+@dataclass(slots=True, eq=False)
+class Started:
+    """A committed turn: its ids, what was admitted and the prompt to send."""
+
+    turn_id: UUID
+    user_id: UUID
+    generation_id: UUID
+    hold_id: UUID
+    conversation_id: UUID | None
+    user_message_id: UUID | None
+    message_id: UUID
+    title: str | None
+    prompt: list[dict[str, Any]]
+    prompt_estimate: int
+    admitted: Admitted
+    quote: dict[str, Any]
+    context: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The idempotency key is known: this is the turn that it started."""
+
+    turn_id: UUID
+    user_id: UUID
+
+
+class Settling(StrEnum):
+    """What happens to the hold at the end."""
+
+    CHARGE = "charge"
+    RELEASE = "release"
+    LATER = "later"  # the upstream's figure is missing: the sweeper asks for it
+
+
+@dataclass(slots=True, eq=False)
+class Finish:
+    """The end of a generation, or (``late``) the settling of one that has ended before."""
+
+    turn_id: UUID
+    generation_id: UUID
+    user_id: UUID
+    hold_id: UUID
+    state: str
+    settling: Settling
+    charge: Charge | None = None
+    message_id: UUID | None = None
+    content: str | None = None
+    reasoning: str | None = None
+    finish_reason: str = ""
+    error: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None
+    upstream_id: str = ""
+    delivered_bytes: int = 0
+    late: bool = False
+    look_after: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What an end did. ``settled`` is False when somebody else had closed the hold."""
+
+    settled: bool
+    limits: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Progress:
+    """A running generation's text so far, and that its producer lives."""
+
+    generation_id: UUID
+    hold_id: UUID
+    message_id: UUID | None
+    content: str | None
+    reasoning: str | None
+    upstream_id: str
+    delivered_bytes: int
+    beat: bool
+
+
+@dataclass(slots=True, eq=False)
+class Stop:
+    """A person's wish to stop a turn, or one message of it."""
+
+    user_id: UUID
+    turn_id: UUID
+    message_id: UUID | None = None
