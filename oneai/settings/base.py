@@ -120,8 +120,10 @@ def _database(name: str) -> dict[str, Any]:
 
 
 # Migrations need a session of their own, which a transaction pooler does not give.
-_through = "DATABASE_DIRECT_URL" if env.migrating() and env.present("DATABASE_DIRECT_URL") else "DATABASE_URL"
-DATABASES = {"default": _database(_through)}
+if env.migrating() and env.present("DATABASE_DIRECT_URL"):
+    DATABASES = {"default": _database("DATABASE_DIRECT_URL")}
+else:
+    DATABASES = {"default": _database("DATABASE_URL")}
 
 REDIS_URL = env.text("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {

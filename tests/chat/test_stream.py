@@ -98,6 +98,9 @@ def test_a_conversation_goes_on_and_the_model_is_given_its_history(chat: Chat) -
     assert "max_completion_tokens" in second.text
     assert "context-compression" in second.text
     assert chat.user.email not in second.text
+    seen = second.text.lower()
+    assert '"http-referer"' in seen and chat.site.url in seen
+    assert '"x-openrouter-title"' in seen
 
 
 def test_a_reader_that_leaves_changes_nothing(chat: Chat) -> None:
