@@ -66,7 +66,12 @@ _forms = (
 )
 _gate = Gate(
     _route,
-    Policy(site_url=settings.SITE_URL, form_targets=_forms, cors_origins=settings.CORS_ALLOWED_ORIGINS),
+    Policy(
+        site_url=settings.SITE_URL,
+        form_targets=_forms,
+        cors_origins=settings.CORS_ALLOWED_ORIGINS,
+        proxies=settings.TRUSTED_PROXIES,
+    ),
 )
 
 

@@ -69,9 +69,13 @@ class TooLarge(Exception):
 class Policy:
     """The headers of this site, worked out once from its settings."""
 
-    def __init__(self, *, site_url: str, form_targets: Iterable[str], cors_origins: Iterable[str]) -> None:
+    def __init__(
+        self, *, site_url: str, form_targets: Iterable[str], cors_origins: Iterable[str], proxies: int = 0
+    ) -> None:
         parts = urlsplit(site_url)
+        self.site_url = site_url
         self.tls = parts.scheme == "https"
+        self.proxied = proxies > 0
         self.cors_origins = frozenset(cors_origins)
         socket = f"{'wss' if self.tls else 'ws'}://{parts.netloc}"
         forms = " ".join(["'self'", *dict.fromkeys(form_targets)])
@@ -107,6 +111,13 @@ class Policy:
         else:
             csp = self._data_csp
         return [*self._common, csp]
+
+    def plain(self, path: str, came_by: bytes) -> bool:
+        """Whether a trusted proxy says that the request came without TLS, where the site has it.
+
+        Health checks come from inside and are answered either way.
+        """
+        return self.tls and self.proxied and came_by == b"http" and path not in {"/healthz", "/readyz"}
 
     def cors(self, path: str, origin: bytes) -> list[tuple[bytes, bytes]]:
         """CORS: ``/v1`` for everyone without credentials, ``/api`` for listed origins, pages for nobody."""
@@ -166,6 +177,18 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, request_id: s
     await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
 
 
+async def send_elsewhere(scope: Scope, send: Send, site_url: str) -> None:
+    """Redirect to the same path on ``site_url``, method and body kept (308)."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    if not raw.startswith(b"/"):  # the form `OPTIONS *`: it would become part of the host's name
+        raw = b"/"
+    query = scope.get("query_string") or b""
+    location = site_url.encode() + raw + (b"?" + query if query else b"")
+    headers = [(b"location", location), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 308, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
 class Gate:
     """Wraps the whole application; ``inner`` must answer every http scope."""
 
@@ -183,13 +206,18 @@ class Gate:
         path: str = scope["path"]
         nonce = base64.b64encode(entropy.take(18)).decode()
         scope["csp_nonce"] = nonce
-        origin = b""
-        length = b""
+        origin = length = came_by = b""
         for name, value in scope["headers"]:
             if name == b"origin":
                 origin = value
             elif name == b"content-length":
                 length = value
+            elif name == b"x-forwarded-proto":
+                came_by = value
+        if self.policy.tls:
+            # TLS ends in front of us. What is built from the request (links, cookies, the address that
+            # Google sends people back to) follows SITE_URL, not the hop behind the proxy.
+            scope["scheme"] = "https"
         limit = body_limit(path)
         status = 0
         oversized = False
@@ -214,7 +242,9 @@ class Gate:
             return message
 
         try:
-            if scope["method"] == "OPTIONS" and origin and self.policy.cors(path, origin):
+            if self.policy.plain(path, came_by):
+                await send_elsewhere(scope, guarded_send, self.policy.site_url)
+            elif scope["method"] == "OPTIONS" and origin and self.policy.cors(path, origin):
                 await guarded_send({"type": "http.response.start", "status": 204, "headers": list(PREFLIGHT)})
                 await guarded_send({"type": "http.response.body", "body": b""})
             elif length and (not length.isdigit() or int(length) > limit):

@@ -136,3 +136,21 @@ def test_logs_hold_no_prompt_no_key_and_no_password(live_site: Site, user: Newco
     assert '"event":"request"' in log
     for planted in (secret, user.api_key, user.password, live_site.env["SECRET_KEY"]):
         assert planted not in log
+
+
+def test_a_site_with_tls_says_so_and_sends_plain_visitors_there(fresh_site) -> None:  # type: ignore[no-untyped-def]
+    site = fresh_site(worker=False, settings={"SITE_URL": "https://localhost", "TRUSTED_PROXIES": "1"})
+    over_tls = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9", "Host": "localhost"}
+    page = httpx.get(site.url + "/login", headers=over_tls)
+    assert page.headers["strict-transport-security"] == "max-age=31536000"
+    assert "upgrade-insecure-requests" in page.headers["content-security-policy"]
+    assert "wss://localhost" in page.headers["content-security-policy"]
+    cookies = page.headers.get_list("set-cookie")
+    assert any(cookie.startswith("__Host-csrf=") for cookie in cookies)
+    assert all("Secure" in cookie and "HttpOnly" in cookie and "Path=/" in cookie for cookie in cookies)
+    assert not any("Domain=" in cookie for cookie in cookies)
+    listed = httpx.get(site.url + "/api/subscription/plans?limit=1", headers=over_tls).json()
+    assert listed["next"].startswith("https://localhost/")
+    plain = httpx.get(site.url + "/pricing?a=b", headers=over_tls | {"X-Forwarded-Proto": "http"})
+    assert (plain.status_code, plain.headers["location"]) == (308, "https://localhost/pricing?a=b")
+    assert httpx.get(site.url + "/readyz", headers={"X-Forwarded-Proto": "http"}).status_code == 200
