@@ -185,7 +185,7 @@ def _body(question: str, about: str, wanted: set[str], model: str) -> str:
 
 def _code(question: str, about: str, named: list[str]) -> str:
     chosen = named or ["python", "javascript"]
-    blocks = [f"### {language}\n\n{snippets.snippet(language, question)}" for language in chosen[:3]]
+    blocks = [snippets.snippet(language, question) for language in chosen[:3]]
     return (
         f"## Code for {about}\n\n" + "\n\n".join(blocks) + "\n\nHow it works:\n\n"
         "1. the input is read once, so the time grows with its size,\n"

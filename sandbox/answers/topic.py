@@ -7,7 +7,7 @@ import re
 
 _LEADING = re.compile(
     r"^(?:hi|hello|hey|ok|okay|please|now|and|also|so|then|can you|could you|would you|will you|i want you to|"
-    r"i would like|help me|let's|write|make|create|give me|show me|tell me|explain|describe|summari[sz]e|draft|"
+    r"i would like|help me|let's|write|make|create|give me|show|show me|tell me|explain|describe|summari[sz]e|draft|"
     r"translate|compare|list|generate|build|implement|what is|what are|what's|who is|how do i|how can i|how to|how does|"
     r"how do|why is|why are|why does|why do|when|where|which|me|us|to|about|of|a|an|the|some|in|on|for|with)\b[\s,:!.]*",
     re.IGNORECASE,
@@ -59,6 +59,7 @@ def topic(question: str) -> str:
         before = sentence
         sentence = _LEADING.sub("", sentence)
     sentence = re.sub(r"[\s,]*\b(?:please|thanks|thank you)\W*$", "", sentence, flags=re.IGNORECASE)
+    sentence = re.split(r"(?<=\w)(?:[;:]\s|,\s(?:and\s)?(?:an?|the|then|with)\s)", sentence)[0]
     words = re.sub(r"[`*_#<>\[\]|$\\]", "", sentence).strip(" .?!,:;\"'").split()
     return " ".join(words[:9]) or "your question"
 
