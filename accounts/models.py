@@ -120,6 +120,7 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_keys"
+        verbose_name = "API key"
         indexes = [models.Index(fields=["user", "created_at"], name="api_keys_of_user")]
 
     def __str__(self) -> str:
@@ -200,6 +201,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         db_table = "audit_entries"
+        verbose_name_plural = "audit entries"
         ordering = ["-at"]
         indexes = [
             models.Index(fields=["subject_id", "-at"], name="audit_entries_of_subject"),

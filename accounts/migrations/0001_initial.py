@@ -103,6 +103,7 @@ class Migration(migrations.Migration):
                 ("request_id", models.CharField(blank=True, max_length=40)),
             ],
             options={
+                "verbose_name_plural": "audit entries",
                 "db_table": "audit_entries",
                 "ordering": ["-at"],
                 "indexes": [
@@ -183,6 +184,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "API key",
                 "db_table": "api_keys",
                 "indexes": [models.Index(fields=["user", "created_at"], name="api_keys_of_user")],
             },
