@@ -1,6 +1,6 @@
 /** What is left of the quota: beside the list, and small under the composer. */
 import { call, type Limit } from "./api.ts";
-import { byId } from "./dom.ts";
+import { byId, el } from "./dom.ts";
 import { count, when } from "./format.ts";
 
 const LOW = 0.15;
@@ -25,7 +25,7 @@ export class QuotaView {
     if (plan.limit === null) {
       left.textContent = "Unlimited";
       meter.hidden = true;
-      small.textContent = "";
+      small.replaceChildren();
       byId("quota-reset").textContent = "";
       return;
     }
@@ -35,7 +35,7 @@ export class QuotaView {
     meter.value = remaining;
     meter.dataset["level"] = remaining === 0 ? "out" : remaining / Math.max(1, plan.limit) < LOW ? "low" : "fine";
     left.textContent = count(remaining);
-    small.textContent = `${count(remaining)} tokens left`;
+    small.replaceChildren(count(remaining), el("span", { class: "composer__unit" }, " tokens"), " left");
     byId("quota-reset").textContent =
       `of ${count(plan.limit)}` + (plan.reset_at ? `, anew on ${when(plan.reset_at)}` : "");
   }
