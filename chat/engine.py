@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import os
 import secrets
@@ -42,6 +43,7 @@ KEEP_SECONDS: Final = 30.0
 KEEP_IDEMPOTENT_SECONDS: Final = 600.0
 DRAIN_SECONDS: Final = 20.0
 MOST_RUNNING: Final = 5000
+GC_THRESHOLDS: Final = (20_000, 20, 50)
 
 
 class Engine:
@@ -83,6 +85,10 @@ class Engine:
         if not catalog.snapshot().models:
             self.spawn(self._first_sync())
         self._catch_term()
+        # What is loaded by now stays: the collector need not walk it again while streams wait.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         log.info("engine_started", worker=self.worker)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
