@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from tests import environment, loopback
 from tests.servers.databases import Databases
@@ -25,6 +28,9 @@ from tests.servers.site import Site
 
 RUN, POSTGRES = environment.join()
 django.setup()
+# Parallel test processes inherit this environment; one that already names settings would have
+# them read before it could choose ports of its own.
+os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMIUM_ARGUMENTS = [
@@ -68,6 +74,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # Databases ---------------------------------------------------------------------------------------
+MIGRATED = pytest.StashKey[str]()  # the rows that migrations write
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config) -> None:
+    """Note the rows of the new database, for pytest_runtest_teardown."""
+    with django_db_blocker.unblock():
+        pytestconfig.stash[MIGRATED] = connection.creation.serialize_db_to_string()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Put back what migrations had written, after a test that ended by emptying every table."""
+    yield
+    marker = item.get_closest_marker("django_db")
+    empties = "transactional_db" in getattr(item, "fixturenames", ()) or (marker and marker.kwargs.get("transaction"))
+    if empties and nextitem and MIGRATED in item.config.stash:
+        with item.config.stash[blocking_manager_key].unblock():
+            call_command("flush", interactive=False, inhibit_post_migrate=True, verbosity=0)
+            connection.creation.deserialize_db_from_string(item.config.stash[MIGRATED])
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Postgres:
     """The run's PostgreSQL server; only for tests marked postgresql."""
@@ -134,7 +162,8 @@ def _started(site: Site, sandbox: Sandbox) -> Site:
 @pytest.fixture(scope="session")
 def live_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Site]:
     """One running site for many tests: `.url`, `.new_user()`, `.manage()`; don't stop or kill it."""
-    site = Site(database.migrated(), server_logs, settings=sandbox.settings())
+    # Sign-ins are limited by address: a test that signs in names one of its own in X-Forwarded-For.
+    site = Site(database.migrated(), server_logs, settings=sandbox.settings() | {"TRUSTED_PROXIES": "1"})
     yield _started(site, sandbox)
     site.stop()
 

@@ -133,8 +133,7 @@ def summary(results: list[Result], *, strict: bool) -> int:
 def main() -> int:
     arguments = sys.argv[1:]
     strict = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-    # Not by file: tests that empty the tables afterwards must come last in each process, as collected.
-    parallel = ["-n", str(PROCESSES), "--dist", "load"]
+    parallel = ["-n", str(PROCESSES), "--dist", "worksteal"]
     chosen = with_markers(arguments, "not browser")
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.accounts.people import CODE, PASSWORD
-from tests.servers.site import Site
+from tests.servers.site import Site, some_address
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
@@ -22,7 +22,7 @@ class Browser:
     """Cookies, and forms with the token of their page."""
 
     def __init__(self, site: Site, forwarded: str = "") -> None:
-        headers = {"x-forwarded-for": forwarded} if forwarded else {}
+        headers = {"x-forwarded-for": forwarded or some_address()}
         self.http = httpx.Client(base_url=site.url, headers=headers, timeout=60)
 
     def submit(self, path: str, **form: str) -> httpx.Response:

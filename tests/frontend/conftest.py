@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-from tests.servers.site import Newcomer, Site
+from tests.servers.site import Newcomer, Site, some_address
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
@@ -42,6 +42,11 @@ class Watch:
         assert self.foreign == []
 
 
+def from_somewhere() -> dict[str, str]:
+    """Headers of an address that nobody else signs in from."""
+    return {"X-Forwarded-For": some_address()}
+
+
 def sign_in(page: Page, site: Site, who: Newcomer) -> None:
     page.goto(f"{site.url}/login")
     page.get_by_label("E-mail address").fill(who.email)
@@ -58,7 +63,7 @@ def member(live_site: Site) -> Newcomer:
 @pytest.fixture(scope="session")
 def member_state(live_site: Site, member: Newcomer, browser: Browser) -> Any:
     """The cookies of one sign-in by the form, for every test that only needs to be in."""
-    context = browser.new_context()
+    context = browser.new_context(extra_http_headers=from_somewhere())
     sign_in(context.new_page(), live_site, member)
     state = context.storage_state()
     context.close()
@@ -72,7 +77,9 @@ def open_page(live_site: Site, browser: Browser) -> Iterator[Callable[..., tuple
     watches: list[Watch] = []
 
     def opened(**settings: Any) -> tuple[Page, Watch]:
-        context = browser.new_context(**({"viewport": DESK, "reduced_motion": "reduce"} | settings))
+        context = browser.new_context(
+            **({"viewport": DESK, "reduced_motion": "reduce", "extra_http_headers": from_somewhere()} | settings)
+        )
         watch = Watch(live_site.url)
         watch.follow(context)
         contexts.append(context)

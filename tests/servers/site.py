@@ -43,6 +43,11 @@ def production_settings(port: int, database_url: str) -> dict[str, str]:
     }
 
 
+def some_address() -> str:
+    """A random private IPv4 address, as a trusted proxy would name a client."""
+    return f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+
+
 class CommandFailed(AssertionError):
     """A management command ended with an error; the message carries what it printed."""
 
