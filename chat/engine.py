@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class Engine:
     async def start(self) -> None:
         """Read the catalogue and start the clocks. ImproperlyConfigured on a database with another schema."""
         try:
-            await self._run_background(schema.check)
+            await self._run_background(partial(schema.check, before_migrations=True))
         except DatabaseError as error:
             # Down for now: /readyz says so, and every call is refused until it is back.
             log.error("database_unavailable", error=type(error).__name__)

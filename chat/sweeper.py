@@ -34,8 +34,11 @@ from quotas.models import Hold
 log = structlog.get_logger("sweeper")
 
 LEASE: Final = timedelta(seconds=15)
-# Seconds to the next look after each look without a record; after the last, the estimate.
-NEXT_LOOKS: Final = (1, 1, 2, 3, 5)
+# Seconds to the next look after each look without a record; after the last, the estimate. A crash is
+# settled within 30 s of which the missing heartbeat takes 12. After a stop or a cut there is time: some
+# providers go on writing and billing, and have a record only at their end.
+AFTER_CRASH: Final = (1, 1, 2, 3, 5)
+AFTER_STOP: Final = (1, 1, 2, 3) + (4,) * 30
 LOOK_TIMEOUT: Final = 3.0
 
 
@@ -62,14 +65,15 @@ def _settle(hold: DueHold) -> None:
         return
     if generation.state == Generation.State.RUNNING:
         _interrupt(hold, generation)
+        generation.refresh_from_db()
     upstream = upstreams().get(generation.upstream)
     usage = _look_up(upstream, generation.upstream_id)
     price = _price(generation)
     if usage is not None:
         charge = charge_for(usage, price, "generation_api", generation.upstream_id, generation.turn.conversation_id)
         _charge(generation, hold, charge, estimated=False)
-    elif _may_come(upstream, generation) and hold.checks <= len(NEXT_LOOKS):
-        _look_again(hold)
+    elif _may_come(upstream, generation) and hold.checks <= len(looks := _looks(generation)):
+        _look_again(hold, looks[hold.checks - 1])
     elif not generation.delivered_bytes:
         _release(hold)
     else:
@@ -156,8 +160,13 @@ def _release(hold: DueHold) -> None:
         book.close()
 
 
-def _look_again(hold: DueHold) -> None:
-    wait = NEXT_LOOKS[hold.checks - 1] * random.uniform(0.9, 1.1)  # noqa: S311 (spreads look-ups, hides nothing)
+def _looks(generation: Generation) -> tuple[int, ...]:
+    lost = generation.error is not None and generation.error.get("code") == "interrupted"
+    return AFTER_CRASH if lost else AFTER_STOP
+
+
+def _look_again(hold: DueHold, seconds: int) -> None:
+    wait = seconds * random.uniform(0.9, 1.1)  # noqa: S311 (spreads look-ups, hides nothing)
     _orphan(hold, now() + timedelta(seconds=wait))
 
 

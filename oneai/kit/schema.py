@@ -24,14 +24,19 @@ def prepare(using: str, **_: Any) -> None:
     check(using)
 
 
-def check(using: str = "default") -> None:
-    """ImproperlyConfigured unless the session works in our schema: else tables would be looked for in public."""
+def check(using: str = "default", *, before_migrations: bool = False) -> None:
+    """ImproperlyConfigured unless the session works in our schema: else tables would be looked for in public.
+
+    ``before_migrations`` lets a schema pass that does not exist yet: such a site lives, and is not ready.
+    """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_schema()")
         current = cursor.fetchone()[0]
+    if current is None and before_migrations:
+        return
     if current != settings.DATABASE_SCHEMA:
         raise ImproperlyConfigured(
             f"The session's schema is {current}, not {settings.DATABASE_SCHEMA}: a pooler has dropped the search "
