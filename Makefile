@@ -49,8 +49,8 @@ demo: ## try again to install the small local model
 	@rm -f .venv/.made-demo
 	@$(MAKE) .venv/.made-demo
 
-faults: .venv/.made-dev build ## only the tests that kill, cut and stall things
-	@exec $(BIN)/python tools/suite.py -m faults
+faults: .venv/.made-dev build ## the long proofs and what kills, cuts and stalls things, on both databases
+	@exec $(BIN)/python tools/suite.py -m "faults or slow"
 
 lock: .venv/.made ## new locks from requirements/*.in (UPGRADE=1 takes newer versions)
 	@exec $(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)

@@ -32,6 +32,8 @@ django.setup()
 # them read before it could choose ports of its own.
 os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
+# A test that has none of these and no django_db mark can't tell one database from the other.
+USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -48,6 +50,12 @@ CHROMIUM_ARGUMENTS = [
 # The run -----------------------------------------------------------------------------------------
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=environment.KINDS, default="sqlite", help="the database to test on")
+    parser.addoption(
+        "--shared",
+        action="store_true",
+        help="leave to the run on the other database what one run is enough for: on PostgreSQL, tests that use no "
+        "database; on SQLite, tests marked slow or faults that use one",
+    )
 
 
 def pytest_report_header() -> list[str]:
@@ -62,11 +70,24 @@ def pytest_unconfigure() -> None:
     loopback.open_again()
 
 
+def _left_to_the_other(item: pytest.Item) -> bool:
+    """Whether a run of two leaves a test to the other one (--shared)."""
+    if item.get_closest_marker(RUN.kind):
+        return False
+    stands_on_it = item.get_closest_marker("django_db") or USES_DATABASE & set(getattr(item, "fixturenames", ()))
+    if RUN.kind == "postgresql":
+        return not stands_on_it
+    return bool(stands_on_it and (item.get_closest_marker("slow") or item.get_closest_marker("faults")))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark browser tests and put them last: once started, Playwright's loop stays in the thread."""
     other = "postgresql" if RUN.kind == "sqlite" else "sqlite"
-    kept = [item for item in items if not item.get_closest_marker(other)]
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(other)])
+    left = {item for item in items if item.get_closest_marker(other)}
+    if config.getoption("--shared"):
+        left |= {item for item in items if _left_to_the_other(item)}
+    kept = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=list(left))
     for item in kept:
         if {"page", "browser", "context"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)

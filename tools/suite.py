@@ -1,7 +1,9 @@
 """`make test`: every test, on SQLite and on PostgreSQL, with the servers that the suite starts itself.
 
-It says at the end what it could not run and why. With CI=true a part that can't run, and a test
-that skips itself, is a failure. Arguments go on to pytest: `tools/suite.py -m faults tests/chat`.
+Without arguments the two runs share what one is enough for: tests that use no database run on SQLite,
+tests marked slow or faults that use one run on PostgreSQL. Arguments go on to pytest, and what they choose
+runs on both: `tools/suite.py -m "faults or slow"`. It says at the end what it could not run and why. With
+CI=true a part that can't run, and a test that skips itself, is a failure.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-PROCESSES = 2
+PROCESSES = 3  # many tests wait for servers: two cores have room for a third
 NO_TESTS = 5  # pytest's exit status when nothing was chosen
 
 
@@ -134,18 +136,20 @@ def main() -> int:
     arguments = sys.argv[1:]
     strict = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
     parallel = ["-n", str(PROCESSES), "--dist", "worksteal"]
-    chosen = with_markers(arguments, "not browser")
+    trouble = postgresql_trouble()
+    # Nothing is left to a run that can't be made.
+    shared = [] if arguments or trouble else ["--shared"]
+    chosen = [*with_markers(arguments, "not browser"), *parallel, *shared]
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):
         results.append(run_frontend())
-    results.append(run_pytest("SQLite", [*chosen, *parallel, "--database", "sqlite"]))
-    trouble = postgresql_trouble()
+    results.append(run_pytest("SQLite", [*chosen, "--database", "sqlite"]))
     if trouble:
         results.append(Result("PostgreSQL", trouble=trouble))
     else:
-        results.append(run_pytest("PostgreSQL", [*chosen, *parallel, "--database", "postgresql"]))
+        results.append(run_pytest("PostgreSQL", [*chosen, "--database", "postgresql"]))
     kind = "sqlite" if trouble else "postgresql"
-    results.append(run_pytest("browser", [*with_markers(arguments, "browser"), "--database", kind]))
+    results.append(run_pytest("browser", [*with_markers(arguments, "browser"), *parallel, "--database", kind]))
     return summary(results, strict=strict)
 
 

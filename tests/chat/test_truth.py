@@ -6,6 +6,8 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.chat.client import Chat, dispatches
 from tests.servers.site import Site
 
@@ -16,6 +18,8 @@ MODELS = {
     "cut": ("sandbox/cut", "sandbox/midstream-error"),
     "failed": ("sandbox/http-500", "sandbox/http-429", "sandbox/garbage"),
 }
+
+pytestmark = pytest.mark.slow
 
 
 def one_turn(chat: Chat, kind: str, number: int) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.chat.client import Chat
 from tests.servers.site import Site
 
 CONTENT = "Tell me a long story."
 CAP = 400
+
+pytestmark = pytest.mark.slow
 
 
 def test_50_sends_at_once_on_a_limit_of_ten_holds_admit_exactly_ten(fresh_site: Callable[..., Site]) -> None:

@@ -11,6 +11,8 @@ import pytest
 from tests.chat.client import Chat, dispatches
 from tests.servers.site import Site
 
+pytestmark = pytest.mark.faults
+
 
 def read_for(chat: Chat, model: str, seconds: float) -> tuple[str, str, str]:
     """Read a stream until some seconds before it breaks: (turn id, conversation id, text seen)."""

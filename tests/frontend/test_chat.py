@@ -214,7 +214,8 @@ def test_a_reader_who_scrolls_up_is_left_alone_until_they_ask(chat: Page) -> Non
     expect(chat.locator("#jump")).to_be_visible()
     before = box.evaluate("box => box.scrollTop")
     finished(chat)
-    assert abs(box.evaluate("box => box.scrollTop") - before) <= 2
+    # The server's rendering takes the streamed one's place and may be some pixels taller; the end is screens away.
+    assert abs(box.evaluate("box => box.scrollTop") - before) < 24
     chat.locator("#jump").click()
     expect(chat.locator("#jump")).to_be_hidden()
     assert box.evaluate("box => box.scrollHeight - box.clientHeight - box.scrollTop") <= 2
