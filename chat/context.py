@@ -13,6 +13,7 @@ from oneai.kit.errors import Refusal
 
 MESSAGE_OVERHEAD: Final = 8
 BYTES_PER_TOKEN: Final = 3
+IMAGE_TOKENS: Final = 4096  # providers count an image by its area, whatever its bytes; this is above the largest
 DEFAULT_OUTPUT: Final = 8192
 
 Prompt = list[dict[str, Any]]
@@ -36,13 +37,21 @@ def _size(message: dict[str, Any]) -> int:
     return text + (len(orjson.dumps(extra)) if extra else 0)
 
 
+def _images(message: dict[str, Any]) -> int:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return 0
+    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in content)
+
+
 def upper_bound(messages: Sequence[dict[str, Any]], params: dict[str, Any] | None = None) -> int:
     """More prompt tokens than any tokenizer can make of ``messages``.
 
     A byte-level tokenizer makes at most one token of a byte; each message costs a few more for its
-    frame; tools and schemas are counted by their JSON.
+    frame; tools and schemas are counted by their JSON, images by a constant.
     """
     total = MESSAGE_OVERHEAD + sum(_size(message) + MESSAGE_OVERHEAD for message in messages)
+    total += IMAGE_TOKENS * sum(map(_images, messages))
     for name in ("tools", "response_format"):
         if params and params.get(name):
             total += len(orjson.dumps(params[name])) * 2

@@ -32,7 +32,9 @@ log = structlog.get_logger(__name__)
 RENDER_VERSION: Final = 1
 
 #: Longer code is shown without colours: a lexer's time may grow faster than its input.
-_HIGHLIGHT_LIMIT: Final = 60_000
+_HIGHLIGHT_LIMIT: Final = 4_000
+#: Longer text is shown as it is: the time of links and brackets may grow faster than their number.
+_RENDER_LIMIT: Final = 40_000
 _NESTING_LIMIT: Final = 60
 #: A message stands under an <h2> of its page, so its own headings begin here, whatever it began with.
 _TOP_HEADING: Final = 3
@@ -254,6 +256,8 @@ def _bracket_math(text: str) -> str:
 
 def render(text: str) -> str:
     """Safe HTML for Markdown ``text``. Never raises; the same text gives the same HTML."""
+    if len(text) > _RENDER_LIMIT:
+        return _plain(text)
     try:
         return sanitise(_MARKDOWN.render(_bracket_math(text)))
     except Exception as error:  # hostile text must not take a page down

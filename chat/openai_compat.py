@@ -35,7 +35,10 @@ async def chat_completions(request: Request) -> None:
 
     async def read() -> tuple[CompletionRequest, str | None, CatalogModel]:
         asked = openai_read.read(request.json())
-        return asked, door.idempotency_key(request), await door.model(request, asked.model)
+        model = await door.model(request, asked.model)
+        if openai_read.images(asked.messages) and "image" not in model.input_modalities:
+            raise Refusal("invalid_value", "The model does not read images.", param="messages")
+        return asked, door.idempotency_key(request), model
 
     if not request.headers.get("authorization"):
         raise Refusal("not_authenticated")

@@ -11,6 +11,9 @@ from oneai.kit.errors import Refusal
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 MOST_MESSAGES: Final = 2000
 IMAGE_TYPES: Final = ("data:image/png;", "data:image/jpeg;", "data:image/gif;", "data:image/webp;")
+DETAILS: Final = ("auto", "low", "high")
+MOST_IMAGES: Final = 20
+MOST_TOOLS: Final = 128
 LONGEST_IMAGE: Final = 5 * 1024 * 1024 * 4 // 3 + 64
 
 
@@ -31,21 +34,43 @@ def _invalid(param: str, message: str) -> Refusal:
     return Refusal("invalid_value", message, param=param)
 
 
-def _part(part: Any, where: str) -> None:
+def _part(part: Any, where: str) -> dict[str, Any]:
+    """The part with the fields that we know and nothing else: what is unknown may cost what is not held."""
     kind = part.get("type") if isinstance(part, dict) else None
     if kind == "text":
         if not isinstance(part.get("text"), str):
             raise _invalid(where, "A text part needs its text.")
-    elif kind == "image_url":
+        return {"type": "text", "text": part["text"]}
+    if kind == "image_url":
         image = part.get("image_url")
         url = image.get("url") if isinstance(image, dict) else None
         if not isinstance(url, str) or not url.startswith(IMAGE_TYPES) or len(url) > LONGEST_IMAGE:
             # No address is ever fetched for a caller: not by us, and not by a provider on our account.
             raise _invalid(where, "An image must be a data: URL of a PNG, JPEG, GIF or WebP of at most 5 MiB.")
-    elif kind == "refusal":
-        pass
-    else:
-        raise _invalid(where, "Content parts may be of type text or image_url.")
+        detail = image.get("detail") if isinstance(image, dict) else None
+        return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail in DETAILS else {})}
+    if kind == "refusal" and isinstance(part.get("refusal"), str):
+        return {"type": "text", "text": part["refusal"]}
+    raise _invalid(where, "Content parts may be of type text or image_url.")
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    """A function that the caller runs itself; tools that a provider runs and bills are not offered."""
+    function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise _invalid("tools", "A tool must be of type function and have a name.")
+    known = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {name: function[name] for name in known if name in function}}
+
+
+def images(messages: list[dict[str, Any]]) -> int:
+    """How many images the messages hold."""
+    return sum(
+        part["type"] == "image_url"
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+    )
 
 
 def _message(message: Any, index: int) -> dict[str, Any]:
@@ -57,8 +82,7 @@ def _message(message: Any, index: int) -> dict[str, Any]:
         raise _invalid(f"{where}.role", f"role must be one of {', '.join(ROLES)}.")
     content = message.get("content")
     if isinstance(content, list):
-        for part in content:
-            _part(part, f"{where}.content")
+        content = [_part(part, f"{where}.content") for part in content]
     elif content is not None and not isinstance(content, str):
         raise _invalid(f"{where}.content", "content must be a string, a list of parts or null.")
     if content is None and role not in {"assistant", "function"}:
@@ -90,9 +114,12 @@ def read(body: dict[str, Any]) -> CompletionRequest:
         raise _invalid("stream_options", "stream_options must be an object.")
     asked = requests.whole(body, "max_completion_tokens", 1, requests.MOST_TOKENS)
     older = requests.whole(body, "max_tokens", 1, requests.MOST_TOKENS)
+    read_messages = [_message(message, index) for index, message in enumerate(messages)]
+    if images(read_messages) > MOST_IMAGES:
+        raise _invalid("messages", f"There may be at most {MOST_IMAGES} images.")
     return CompletionRequest(
         model=model,
-        messages=[_message(message, index) for index, message in enumerate(messages)],
+        messages=read_messages,
         stream=requests.yes_no(body, "stream"),
         include_usage=bool((options or {}).get("include_usage")),
         max_tokens=asked if asked is not None else older,
@@ -124,4 +151,8 @@ def _params(body: dict[str, Any]) -> dict[str, Any]:
         if value is not None and not isinstance(value, kind):
             raise _invalid(name, f"{name} has the wrong type.")
         params[name] = value
+    if params["tools"] is not None:
+        if len(params["tools"]) > MOST_TOOLS:
+            raise _invalid("tools", f"There may be at most {MOST_TOOLS} tools.")
+        params["tools"] = [_tool(tool) for tool in params["tools"]]
     return {name: value for name, value in params.items() if value is not None}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import structlog
 
 from chat import events
@@ -19,7 +20,7 @@ from chat.events import Event
 from chat.openrouter import client
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.openrouter.errors import refusal_of
-from chat.openrouter.wire import Chunk, Garbage, TextMender, Usage, read_chunk
+from chat.openrouter.wire import Chunk, Garbage, TextMender, Usage, identity, read_chunk
 from chat.replay import Answer, TurnStream
 from chat.settling import charge_for
 from chat.turn_finish import usage_json
@@ -133,7 +134,7 @@ class Producer:
 
     async def _stream(self) -> Outcome:
         self._http = http = await client.open_stream(self.streams, self.endpoint, self.site, self.call)
-        self.upstream_id = http.headers.get("x-generation-id", "")[:120]
+        self.upstream_id = identity(http.headers.get("x-generation-id", ""))
         loop = asyncio.get_running_loop()
         decoder, mender = Decoder(), TextMender()
         error = None
@@ -154,8 +155,8 @@ class Producer:
                 if chunk.reasoning:
                     woken = self._reason(chunk.reasoning) or woken
                 if chunk.tool_calls:
-                    self.answer.tool_calls += chunk.tool_calls
-                    self.answer.begun = woken = True
+                    self._call(chunk.tool_calls)
+                    woken = True
                 if chunk.error is not None:
                     error = chunk.error
                     break
@@ -194,6 +195,13 @@ class Producer:
         answer.begun = True
         self.delivered_bytes += len(text) if text.isascii() else len(text.encode())
         if answer.length > LONGEST_TEXT:
+            raise Refusal("upstream_interrupted", "The answer was too long.")
+
+    def _call(self, fragments: list[dict[str, Any]]) -> None:
+        self.answer.tool_calls += fragments
+        self.answer.begun = True
+        self.delivered_bytes += len(orjson.dumps(fragments, default=str))
+        if self.delivered_bytes > LONGEST_TEXT:
             raise Refusal("upstream_interrupted", "The answer was too long.")
 
     def _reason(self, text: str) -> bool:
@@ -243,6 +251,8 @@ class Producer:
             return
         if beat:
             self.last_beat = at
+        elif progress is not None and not progress.cancelled() and progress.exception() is not None:
+            beat = True  # the last save failed: say at once that we live
         self.saved_length, self.saved_upstream_id = length, self.upstream_id
         self.progress = self.batcher.submit(
             Progress(

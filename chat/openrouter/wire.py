@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -103,14 +104,23 @@ def _loads(data: bytes) -> Any:
             raise Garbage from error
 
 
+_IDENTITY: Final = re.compile(r"[A-Za-z0-9._:-]{1,120}")
+_REASON: Final = re.compile(r"[a-z_]{1,20}")
+
+
+def identity(value: str) -> str:
+    """An upstream's id of a generation, empty unless it can stand in a row and in a URL as it is."""
+    return value if _IDENTITY.fullmatch(value) else ""
+
+
 def read_chunk(data: bytes) -> Chunk:
     """The chunk in one event's data. Garbage when it is not a JSON object."""
     value = _loads(data)
     if not isinstance(value, dict):
         raise Garbage
     chunk = Chunk()
-    if type(identity := value.get("id")) is str:
-        chunk.id = identity[:120]
+    if type(name := value.get("id")) is str:
+        chunk.id = identity(name)
     if type(model := value.get("model")) is str:
         chunk.model = model[:200]
     if "error" in value:
@@ -135,7 +145,7 @@ def read_chunk(data: bytes) -> Chunk:
             if isinstance(calls, list) and calls:
                 chunk.tool_calls = [call for call in calls if isinstance(call, dict)]
         if type(finish := choice.get("finish_reason")) is str:
-            chunk.finish_reason = finish
+            chunk.finish_reason = finish if _REASON.fullmatch(finish) else "stop"
         if choice.get("error") and chunk.error is None:
             chunk.error = read_error(choice["error"])
         if chunk.finish_reason == "error" and chunk.error is None:

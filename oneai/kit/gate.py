@@ -31,6 +31,8 @@ log = structlog.get_logger("access")
 
 MIB: Final = 1024 * 1024
 BODY_LIMIT: Final = MIB
+HEADER_LIMIT: Final = 32 * 1024
+COOKIE_LIMIT: Final = 8 * 1024  # a parser of cookies may take quadratic time
 BODY_LIMITS: Final[tuple[tuple[str, int], ...]] = (
     ("/v1/chat/completions", 8 * MIB),
     ("/api/attachments", 20 * MIB),
@@ -207,8 +209,12 @@ class Gate:
         nonce = base64.b64encode(entropy.take(18)).decode()
         scope["csp_nonce"] = nonce
         origin = length = came_by = b""
+        header_bytes = cookie_bytes = 0
         for name, value in scope["headers"]:
-            if name == b"origin":
+            header_bytes += len(name) + len(value)
+            if name == b"cookie":
+                cookie_bytes += len(value)
+            elif name == b"origin":
                 origin = value
             elif name == b"content-length":
                 length = value
@@ -242,6 +248,8 @@ class Gate:
             return message
 
         try:
+            if header_bytes > HEADER_LIMIT or cookie_bytes > COOKIE_LIMIT:
+                raise Refusal("invalid_request", "The headers are too large.")
             if self.policy.plain(path, came_by):
                 await send_elsewhere(scope, guarded_send, self.policy.site_url)
             elif scope["method"] == "OPTIONS" and origin and self.policy.cors(path, origin):
