@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,10 @@ def test_a_stopped_site_ends_by_itself_and_starts_again(fresh_site: Callable[...
 def test_a_killed_site_starts_again_on_the_same_port(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site(processes=2)
     site.kill()
+    for _ in range(100):  # the kernel closes the sockets of a killed process when it gets to it
+        if not listening(site.port):
+            break
+        time.sleep(0.1)
     assert not listening(site.port)
     site.start()
     assert site.ready()
