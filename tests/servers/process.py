@@ -97,6 +97,8 @@ class ServerProcess:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to every process of the group."""
+        if not self.pid:
+            return  # it never started; group 0 would be the tests' own
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
