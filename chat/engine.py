@@ -19,7 +19,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from chat import catalog, mirror, sweeper, turns
+from chat import catalog, kept_answers, mirror, sweeper, turns
 from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.replay import Answer, TurnStream
@@ -41,7 +41,7 @@ SWEEP_SECONDS: Final = 1.0
 REFRESH_SECONDS: Final = 5.0
 COMMENT_SECONDS: Final = 15.0
 KEEP_SECONDS: Final = 30.0
-KEEP_IDEMPOTENT_SECONDS: Final = 600.0
+ERASE_SECONDS: Final = 60.0
 DRAIN_SECONDS: Final = 20.0
 MOST_RUNNING: Final = 5000
 GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -83,6 +83,7 @@ class Engine:
         self.spawn(self._tick())
         self.spawn(self._every(REFRESH_SECONDS, catalog.refresh))
         self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
+        self.spawn(self._every(ERASE_SECONDS, kept_answers.erase))
         if not catalog.snapshot().models:
             self.spawn(self._first_sync())
         self._catch_term()
@@ -220,7 +221,6 @@ class Engine:
             user_id=started.user_id,
             answers=[answer],
             opening=[],
-            idempotent=start.idempotency_key is not None,
         )
         stream.opening.append(
             mirror.opening(
@@ -242,6 +242,7 @@ class Engine:
             answer=answer,
             started=started,
             stored=start.messages is None,
+            kept=start.keeps_answer,
             endpoint=self.endpoint(start.model.upstream),
             site=self.site,
             call=Call(
@@ -268,8 +269,7 @@ class Engine:
 
     def _ended(self, producer: Producer) -> None:
         self.producers.pop(producer.generation_id, None)
-        keep = KEEP_IDEMPOTENT_SECONDS if producer.turn.idempotent else KEEP_SECONDS
-        self._loop.call_later(keep, self.turns.pop, producer.turn.turn_id, None)
+        self._loop.call_later(KEEP_SECONDS, self.turns.pop, producer.turn.turn_id, None)
 
     def endpoint(self, name: str) -> Endpoint:
         """Where to call, with the next of the upstream's keys."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from chat import events
+from chat import events, kept_answers, tool_calls
 from chat.events import Event
 from chat.models import Generation, Message, Turn
 from chat.replay import Answer, TurnStream
@@ -24,21 +24,30 @@ POLL_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One generation with its message, as the database has them."""
+    """One generation with its message, or with its answer that is kept for a while, as the database has them."""
 
     generation: dict[str, Any]
     message: dict[str, Any] | None
+    kept: dict[str, Any] | None
+
+    @property
+    def erased(self) -> bool:
+        """Whether it has ended on ``/v1`` and what it said is gone, or is about to be."""
+        return self.kept is None or kept_answers.expired(self.generation["finished_at"])
 
 
 def _read(turn_id: UUID) -> tuple[dict[str, Any], list[Row]] | None:
     turns = rows.select(
-        Turn, ("id", "user_id", "conversation_id", "user_message_id", "quote", "context"), by="id", values=[turn_id]
+        Turn,
+        ("id", "user_id", "conversation_id", "user_message_id", "quote", "context", "door"),
+        by="id",
+        values=[turn_id],
     )
     if not turns:
         return None
     generations = rows.select(
         Generation,
-        ("id", "message_id", "model_id", "state", "finish_reason", "error", "usage"),
+        ("id", "message_id", "model_id", "state", "finish_reason", "error", "usage", "finished_at"),
         by="turn_id",
         values=[turn_id],
         order="position",
@@ -52,7 +61,8 @@ def _read(turn_id: UUID) -> tuple[dict[str, Any], list[Row]] | None:
             values=[row["message_id"] for row in generations if row["message_id"]],
         )
     }
-    return turns[0], [Row(row, messages.get(row["message_id"])) for row in generations]
+    kept = kept_answers.read(row["id"] for row in generations) if turns[0]["door"] == "v1" else {}
+    return turns[0], [Row(row, messages.get(row["message_id"]), kept.get(row["id"])) for row in generations]
 
 
 def _limits(user_id: UUID) -> list[dict[str, Any]]:
@@ -62,7 +72,7 @@ def _limits(user_id: UUID) -> list[dict[str, Any]]:
 def _absorb(answer: Answer, row: Row) -> bool:
     """Take over what is new in ``row``; whether anything was."""
     changed = False
-    message = row.message or {"content": "", "reasoning": ""}
+    message = row.message or row.kept or {"content": "", "reasoning": ""}
     content, reasoning = message["content"], message["reasoning"]
     if len(content) > answer.length:
         answer.parts.append(content[answer.length :])
@@ -72,6 +82,10 @@ def _absorb(answer: Answer, row: Row) -> bool:
         answer.reasoning.append(reasoning[answer.reasoning_length :])
         answer.reasoning_length = len(reasoning)
         changed = True
+    if row.kept and (calls := tool_calls.added(answer.tool_calls, row.kept["tool_calls"])):
+        answer.tool_calls += calls
+        changed = True
+    answer.begun = answer.begun or changed
     if row.generation["state"] != Generation.State.RUNNING and answer.closing is None:
         answer.closing = _closing(answer, row)
         changed = True
@@ -125,6 +139,7 @@ async def load(turn_id: UUID) -> TurnStream:
     for answer, row in zip(answers, read, strict=True):
         _absorb(answer, row)
     await _complete(stream)
+    stream.erased = turn["door"] == "v1" and stream.completed is not None and any(row.erased for row in read)
     return stream
 
 

@@ -205,3 +205,15 @@ class Generation(models.Model):
             models.Index(fields=["turn", "position"], name="generations_of_turn"),
             models.Index(fields=["created_at"], condition=Q(state="running"), name="generations_running"),
         ]
+
+
+class KeptAnswer(models.Model):
+    """An answer of ``/v1`` that was asked for under an idempotency key; erased ten minutes after its end."""
+
+    generation = models.OneToOneField(Generation, on_delete=models.CASCADE, primary_key=True, related_name="kept")
+    content = models.TextField(blank=True)
+    reasoning = models.TextField(blank=True)
+    tool_calls = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "kept_answers"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from chat import door, engine, events, openai_read
+from chat import door, engine, events, openai_read, tool_calls
 from chat.catalog import CatalogModel
 from chat.events import Event
 from chat.openai_read import CompletionRequest
@@ -56,11 +56,16 @@ async def chat_completions(request: Request) -> None:
             body_digest=door.body_digest(request) if key else "",
         )
     )
-    if started is None and not any(answer.begun or answer.length for answer in stream.answers) and stream.completed:
-        raise Refusal("conflict", "The answer to this Idempotency-Key is not kept any more.")
+    if stream.erased:
+        raise Refusal("conflict", "The answer to this Idempotency-Key was kept for 10 minutes and is erased.")
     headers = door.rate_headers(started.admitted if started else None)
     answer = _stream(request, stream, asked, headers) if asked.stream else _whole(request, stream, headers)
-    ended = await door.while_connected(request, answer)
+    try:
+        ended = await door.while_connected(request, answer)
+    except Refusal as refusal:
+        if key is not None:  # asked again with this key, it would be told the same
+            refusal.headers = {**refusal.headers, "x-should-retry": "false"}
+        raise
     if not ended and key is None:
         running.abandon(stream)
 
@@ -121,7 +126,7 @@ async def _whole(request: Request, stream: TurnStream, headers: Headers) -> None
     assert answer.closing is not None
     if answer.closing.name == events.MESSAGE_FAILED:
         raise _refusal(answer.closing)
-    calls = _joined_calls(answer.tool_calls)
+    calls = [_without_index(call) for call in tool_calls.joined(answer.tool_calls)]
     message: dict[str, Any] = {"role": "assistant", "content": answer.text(), "refusal": None}
     if answer.reasoning:
         message["reasoning_content"] = "".join(answer.reasoning)
@@ -148,19 +153,8 @@ def _frame(stream: TurnStream, answer: Answer, kind: str) -> dict[str, Any]:
     }
 
 
-def _joined_calls(fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    calls: dict[int, dict[str, Any]] = {}
-    for fragment in fragments:
-        index = fragment.get("index", 0)
-        if not isinstance(index, int) or not 0 <= index < 128:
-            continue
-        call = calls.setdefault(index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-        function = fragment.get("function")
-        function = function if isinstance(function, dict) else {}
-        call["id"] = call["id"] or str(fragment.get("id") or "")
-        call["function"]["name"] = call["function"]["name"] or str(function.get("name") or "")
-        call["function"]["arguments"] += str(function.get("arguments") or "")
-    return [calls[index] for index in sorted(calls)]
+def _without_index(call: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in call.items() if name != "index"}
 
 
 # Streams ------------------------------------------------------------------------------------------
@@ -183,7 +177,7 @@ async def _chunks(stream: TurnStream, asked: CompletionRequest) -> AsyncIterator
     # Everything but the text is the same in every chunk of text: encode it once.
     marker = "\x00text\x00"
     head, _, tail = _choice(frame, {"content": marker}, None).partition(orjson.dumps(marker))
-    calls = _CallWriter()
+    calls = tool_calls.Writer()
     yield _choice(frame, {"role": "assistant", "content": ""}, None)
     async for group in follow(stream):
         out: list[bytes] = []
@@ -193,7 +187,7 @@ async def _chunks(stream: TurnStream, asked: CompletionRequest) -> AsyncIterator
             elif event.name == events.MESSAGE_REASONING:
                 out.append(_choice(frame, {"reasoning_content": event.data["text"]}, None))
             elif event.name == events.MESSAGE_COMPLETED:
-                out += [_choice(frame, {"tool_calls": [call]}, None) for call in calls.new(answer)]
+                out += [_choice(frame, {"tool_calls": [call]}, None) for call in calls.new(answer.tool_calls)]
                 out.append(_choice(frame, {}, _finish_reason(event)))
                 if asked.include_usage:
                     out.append(sse.encode_data(orjson.dumps(frame | {"choices": [], "usage": _usage(event)})))
@@ -202,7 +196,7 @@ async def _chunks(stream: TurnStream, asked: CompletionRequest) -> AsyncIterator
                 error = _refusal(event).body(current_request_id(), openai=True)
                 out.append(sse.encode_data(orjson.dumps(error)))
         if not (group and group[-1].name == events.TURN_COMPLETED):
-            out += [_choice(frame, {"tool_calls": [call]}, None) for call in calls.new(answer)]
+            out += [_choice(frame, {"tool_calls": [call]}, None) for call in calls.new(answer.tool_calls)]
         if out:
             yield b"".join(out)
         elif not group:
@@ -212,32 +206,3 @@ async def _chunks(stream: TurnStream, asked: CompletionRequest) -> AsyncIterator
 def _choice(frame: dict[str, Any], delta: dict[str, Any], finish_reason: str | None) -> bytes:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     return sse.encode_data(orjson.dumps(frame | {"choices": [choice]}))
-
-
-class _CallWriter:
-    """Rewrites fragments of tool calls: id, type and name once, then only arguments."""
-
-    def __init__(self) -> None:
-        self._read = 0
-        self._known: set[int] = set()
-
-    def new(self, answer: Answer) -> list[dict[str, Any]]:
-        """The fragments that came since the last call."""
-        fresh = answer.tool_calls[self._read :]
-        self._read = len(answer.tool_calls)
-        written = []
-        for fragment in fresh:
-            index = fragment.get("index", 0)
-            if not isinstance(index, int) or not 0 <= index < 128:
-                continue
-            function = fragment.get("function")
-            function = function if isinstance(function, dict) else {}
-            arguments = str(function.get("arguments") or "")
-            if index in self._known:
-                if arguments:
-                    written.append({"index": index, "function": {"arguments": arguments}})
-                continue
-            self._known.add(index)
-            named = {"name": str(function.get("name") or ""), "arguments": arguments}
-            written.append({"index": index, "id": str(fragment.get("id") or ""), "type": "function", "function": named})
-        return written

@@ -81,7 +81,7 @@ class TurnStream:
     opening: list[Event]
     completed: Event | None = None
     wakers: set[Waker] = field(default_factory=set)
-    idempotent: bool = False
+    erased: bool = False  # it is over, and its text is not kept any more
 
     def wake(self) -> None:
         """Tell every reader that something is there."""

@@ -14,9 +14,10 @@ from uuid import UUID
 import orjson
 import structlog
 
-from chat import events
+from chat import events, tool_calls
 from chat.context import estimate_bytes
 from chat.events import Event
+from chat.kept_answers import Kept
 from chat.openrouter import client
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.openrouter.errors import refusal_of
@@ -71,6 +72,7 @@ class Producer:
     price: Price
     streams: Streams
     batcher: Batcher
+    kept: bool = False
     request_id: str = field(default_factory=current_request_id)
     task: asyncio.Task[None] | None = None
     ending: str = ""
@@ -246,7 +248,7 @@ class Producer:
                 self.stop("stop")
                 return
         beat = at - self.last_beat >= beat_seconds
-        length = self.answer.length + self.answer.reasoning_length if self.stored else 0
+        length = self.delivered_bytes if self.stored or self.kept else 0
         if length == self.saved_length and self.upstream_id == self.saved_upstream_id and not beat:
             return
         if beat:
@@ -264,8 +266,16 @@ class Producer:
                 upstream_id=self.upstream_id,
                 delivered_bytes=self.delivered_bytes,
                 beat=beat,
+                kept=self._kept(),
             )
         )
+
+    def _kept(self) -> Kept | None:
+        if not self.kept:
+            return None
+        answer = self.answer
+        reasoning = "".join(answer.reasoning)
+        return Kept(self.generation_id, answer.text(), reasoning, tool_calls.joined(answer.tool_calls))
 
     # The end --------------------------------------------------------------------------------------
 
@@ -318,6 +328,7 @@ class Producer:
             usage=usage,
             upstream_id=self.upstream_id,
             delivered_bytes=self.delivered_bytes,
+            kept=self._kept(),
         )
         finished = await self._commit(job)
         data: dict[str, Any] = {"message_id": self.answer.message_id}

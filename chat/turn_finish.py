@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chat import kept_answers
 from chat.models import Generation, Message, Turn
 from chat.turn_jobs import Finish, Finished, Progress, Settling, Stop
 from oneai.kit import rows
@@ -88,6 +89,7 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
         ],
         where="t.status = 'streaming'",
     )
+    kept_answers.save(job.kept for job in ends)
     rows.update(Turn, [{"id": job.turn_id, "finished_at": at} for job in ends], where="t.finished_at IS NULL")
     return results
 
@@ -137,6 +139,7 @@ def apply_progress(jobs: Sequence[Progress], at: datetime) -> dict[int, bool]:
         ],
         where="t.state = 'running'",
     )
+    kept_answers.save(job.kept for job in jobs)
     heartbeat([job.hold_id for job in jobs if job.beat], at)
     stopped = {
         row["id"]

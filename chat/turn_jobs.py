@@ -10,6 +10,7 @@ from uuid import UUID
 
 from accounts.claims import Claim
 from chat.catalog import CatalogModel, Price
+from chat.kept_answers import Kept
 from quotas.ledger import Admitted, Charge
 
 
@@ -32,6 +33,11 @@ class Start:
     temporary: bool = False
     idempotency_key: str | None = None
     body_digest: str = ""
+
+    @property
+    def keeps_answer(self) -> bool:
+        """Whether the answer is kept for a while, for whoever asks again with the same key."""
+        return self.door == "v1" and self.idempotency_key is not None
 
     @property
     def price(self) -> Price:
@@ -94,6 +100,7 @@ class Finish:
     usage: dict[str, Any] | None = None
     upstream_id: str = ""
     delivered_bytes: int = 0
+    kept: Kept | None = None
     late: bool = False
     look_after: timedelta = timedelta(0)
 
@@ -118,6 +125,7 @@ class Progress:
     upstream_id: str
     delivered_bytes: int
     beat: bool
+    kept: Kept | None = None
 
 
 @dataclass(slots=True, eq=False)

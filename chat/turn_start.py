@@ -9,9 +9,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from accounts.claims import Standing, standings, touch_keys
-from chat import context, titles
+from chat import context, kept_answers, titles
 from chat.conversations import active_paths
-from chat.models import Conversation, Generation, Message, Turn
+from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
 from chat.turn_jobs import Attached, Start, Started
 from chat.turn_rows import changed_conversation, new_conversation, question_and_answer
 from oneai.kit import rows
@@ -36,6 +36,7 @@ class _Rows:
     messages: list[dict[str, Any]] = field(default_factory=list)
     turns: list[dict[str, Any]] = field(default_factory=list)
     generations: list[dict[str, Any]] = field(default_factory=list)
+    kept: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ def apply(
     rows.insert(Message, out.messages)
     rows.insert(Turn, out.turns)
     rows.insert(Generation, out.generations)
+    rows.insert(KeptAnswer, out.kept)
     rows.update(Conversation, list(out.changed.values()))
     touch_keys((who[id(job)].key for job in live), at)  # type: ignore[union-attr]
     return results
@@ -217,6 +219,8 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
             "created_at": at,
         }
     )
+    if job.keeps_answer:
+        out.kept.append(kept_answers.opened(generation_id))
     return Started(
         turn_id=turn_id,
         user_id=user_id,

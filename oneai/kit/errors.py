@@ -83,6 +83,10 @@ BY_STATUS: Final = {
     503: "unavailable",
 }
 
+# OpenAI's SDKs repeat every 409 and 429 by themselves. A used-up quota does not come back in seconds, and
+# what an idempotency key was used for stays so.
+FINAL: Final = frozenset({"quota_exceeded", "conflict", "idempotency_conflict"})
+
 
 @dataclass(slots=True)
 class Refusal(Exception):
@@ -136,8 +140,7 @@ class Refusal(Exception):
             headers["Retry-After"] = str(max(1, self.retry_after))
         if self.status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="api"'
-        if openai and self.code == "quota_exceeded":
-            # The SDKs repeat every 429 by themselves; a used-up quota does not come back in seconds.
+        if openai and self.code in FINAL:
             headers["x-should-retry"] = "false"
         return headers
 
