@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from accounts.models import User
 from accounts.principal import Principal
 from chat import catalog
 from chat.catalog import CatalogModel
+from chat.requests import ChatRequest
+from chat.turn_jobs import Start
 from oneai.kit import database
 from oneai.kit.errors import Refusal
 from oneai.kit.hot import Headers, Request
@@ -72,22 +74,55 @@ def _preferred(user_id: UUID) -> str:
     return slug if isinstance(slug, str) else ""
 
 
-async def model(request: Request, slug: str | None) -> CatalogModel:
-    """The model to ask: the one named, else the user's, else the site's default.
+async def models(slugs: Sequence[str], who: Callable[[], Awaitable[Principal]]) -> list[CatalogModel]:
+    """The models to ask: those named, else the preferred one of ``who``, else the site's default.
 
-    Refusals ``model_not_found``, ``model_not_usable``.
+    Refusals ``model_not_found``, ``model_not_usable``; ``param`` says which field named it.
     """
-    if slug is None:
-        principal = await identify(request, unsafe=True)
-        preferred = catalog.find(await database.run(_preferred, principal.user_id))
-        found = preferred if preferred is not None and preferred.usable else catalog.default_model()
-        if found is None:
-            raise Refusal("model_not_usable", "No model is available at the moment.")
-    else:
-        found = catalog.usable(slug)
+    if not slugs:
+        return [await _default_model((await who()).user_id)]
+    try:
+        return [priced(catalog.usable(slug)) for slug in slugs]
+    except Refusal as refusal:
+        if len(slugs) > 1:
+            refusal.param = "models"
+        raise
+
+
+def priced(found: CatalogModel) -> CatalogModel:
+    """``found`` when it has a price. Refusal ``model_not_usable``."""
     if found.price is None:
         raise Refusal("model_not_usable", param="model")
     return found
+
+
+async def _default_model(user_id: UUID) -> CatalogModel:
+    preferred = catalog.find(await database.run(_preferred, user_id))
+    found = preferred if preferred is not None and preferred.usable else catalog.default_model()
+    if found is None:
+        raise Refusal("model_not_usable", "No model is available at the moment.")
+    return priced(found)
+
+
+def send(
+    asked: ChatRequest, models: list[CatalogModel], claim: Claim, door: str, worker: str, key: str | None, digest: str
+) -> Start:
+    """The job of a checked body, for every door that takes one. ``digest`` tells bodies under one ``key`` apart."""
+    return Start(
+        claim=claim,
+        door=door,
+        worker=worker,
+        models=models,
+        content=asked.content,
+        conversation_id=asked.conversation_id,
+        parent_message_id=asked.parent_message_id,
+        system=asked.system,
+        max_tokens=asked.max_tokens,
+        params=asked.params,
+        temporary=asked.temporary,
+        idempotency_key=key,
+        body_digest=digest if key else "",
+    )
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -24,14 +24,13 @@ from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.replay import Answer, TurnStream
 from chat.runner import Producer
-from chat.turn_jobs import Attached, Start, Started, Stop
+from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Stop
 from chat.upstreams import Upstream, upstreams
 from oneai.kit import schema
 from oneai.kit.batcher import Batcher
 from oneai.kit.derived import derived_key
 from oneai.kit.errors import Refusal
 from oneai.kit.http import Streams
-from quotas.ledger import Price
 
 log = structlog.get_logger("engine")
 
@@ -60,7 +59,6 @@ class Engine:
         self.producers: dict[UUID, Producer] = {}
         self.turns: dict[UUID, TurnStream] = {}
         self._upstreams: dict[str, Upstream] = upstreams()
-        self._turn_of: dict[UUID, set[UUID]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._background = ThreadPoolExecutor(1, thread_name_prefix="background")
         self._loop = asyncio.get_running_loop()
@@ -205,8 +203,10 @@ class Engine:
         """
         if not self.accepting:
             raise Refusal("shutting_down", retry_after=3)
-        if len(self.producers) >= MOST_RUNNING:
+        if len(self.producers) + len(start.models) > MOST_RUNNING:
             raise Refusal("unavailable", retry_after=2)
+        if any(model.upstream not in self._upstreams for model in start.models):
+            raise Refusal("model_not_usable", param="model")
         result: Started | Attached | Refusal = await self.batcher.submit(start)
         if isinstance(result, Refusal):
             raise result
@@ -215,11 +215,12 @@ class Engine:
         return self._produce(start, result), result
 
     def _produce(self, start: Start, started: Started) -> TurnStream:
-        answer = Answer(started.generation_id, started.message_id, start.model.slug)
+        """The stream of a committed turn, and a producer for each of its generations."""
+        answers = [_answer(generation) for generation in started.generations]
         stream = TurnStream(
             turn_id=started.turn_id,
             user_id=started.user_id,
-            answers=[answer],
+            answers=answers,
             opening=[],
         )
         stream.opening.append(
@@ -227,7 +228,7 @@ class Engine:
                 started.turn_id,
                 started.conversation_id,
                 started.user_message_id,
-                stream.answers,
+                answers,
                 started.quote,
                 started.context,
             )
@@ -236,40 +237,42 @@ class Engine:
             data = {"conversation_id": started.conversation_id, "title": started.title}
             stream.opening.append(Event(CONVERSATION_UPDATED, "", data))
         self.turns[stream.turn_id] = stream
-        price = start.price
+        for generation, answer in zip(started.generations, answers, strict=True):
+            self._run(start, started, generation, stream, answer)
+        return stream
+
+    def _run(
+        self, start: Start, started: Started, generation: StartedGeneration, stream: TurnStream, answer: Answer
+    ) -> None:
         producer = Producer(
             turn=stream,
             answer=answer,
             started=started,
+            generation=generation,
             stored=start.messages is None,
             kept=start.keeps_answer,
-            endpoint=self.endpoint(start.model.upstream),
+            endpoint=self.endpoint(generation.model.upstream),
             site=self.site,
             call=Call(
-                model=start.model.upstream_slug,
-                messages=started.prompt,
-                max_tokens=started.admitted.max_tokens,
+                model=generation.model.upstream_slug,
+                messages=generation.prompt,
+                max_tokens=generation.admitted.max_tokens,
                 user=self.user_hash(started.user_id),
                 params=start.params,
             ),
-            price=Price(
-                id=price.id,
-                prompt_pico=price.prompt_pico,
-                completion_pico=price.completion_pico,
-                request_nano=price.request_nano,
-                cached_pico=price.cached_pico,
-            ),
+            price=generation.price,
             streams=self.streams,
             batcher=self.batcher,
         )
-        self.producers[started.generation_id] = producer
+        self.producers[generation.generation_id] = producer
         producer.task = self.spawn(producer.run())
         producer.task.add_done_callback(lambda _: self._ended(producer))
-        return stream
 
     def _ended(self, producer: Producer) -> None:
         self.producers.pop(producer.generation_id, None)
-        self._loop.call_later(KEEP_SECONDS, self.turns.pop, producer.turn.turn_id, None)
+        turn = producer.turn
+        if not any(answer.generation_id in self.producers for answer in turn.answers):
+            self._loop.call_later(KEEP_SECONDS, self.turns.pop, turn.turn_id, None)
 
     def endpoint(self, name: str) -> Endpoint:
         """Where to call, with the next of the upstream's keys."""
@@ -319,6 +322,14 @@ class Engine:
         for answer in stream.answers:
             if producer := self.producers.get(answer.generation_id):
                 producer.stop("stop")
+
+
+def _answer(generation: StartedGeneration) -> Answer:
+    answer = Answer(generation.generation_id, generation.message_id, generation.model.slug)
+    if generation.prefix:
+        answer.parts.append(generation.prefix)
+        answer.length = len(generation.prefix)
+    return answer
 
 
 _engine: Engine | None = None

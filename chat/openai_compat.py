@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from chat import door, engine, events, openai_read, tool_calls
+from chat import catalog, door, engine, events, openai_read, tool_calls
 from chat.catalog import CatalogModel
 from chat.events import Event
 from chat.openai_read import CompletionRequest
@@ -35,7 +35,7 @@ async def chat_completions(request: Request) -> None:
 
     async def read() -> tuple[CompletionRequest, str | None, CatalogModel]:
         asked = openai_read.read(request.json())
-        model = await door.model(request, asked.model)
+        model = door.priced(catalog.usable(asked.model))
         if openai_read.images(asked.messages) and "image" not in model.input_modalities:
             raise Refusal("invalid_value", "The model does not read images.", param="messages")
         return asked, door.idempotency_key(request), model
@@ -48,7 +48,7 @@ async def chat_completions(request: Request) -> None:
             claim=await door.claim(request),
             door="v1",
             worker=running.worker,
-            model=model,
+            models=[model],
             messages=asked.messages,
             max_tokens=asked.max_tokens,
             params=asked.params,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -31,15 +32,17 @@ FIELDS: Final = frozenset(
     }
 )
 # Part of the contract, and not built yet: asking for one says so instead of ignoring it.
-NOT_YET: Final = ("models", "attachments", "preset_id", "web_search")
+NOT_YET: Final = ("attachments", "preset_id", "web_search")
+FEWEST_MODELS, MOST_MODELS = 2, 4
+LONGEST_MODEL: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A checked body. ``model`` is None when the user's preference decides."""
+    """A checked body. ``models`` are to answer side by side; with none the user's preference decides."""
 
     content: str
-    model: str | None
+    models: tuple[str, ...]
     conversation_id: UUID | None
     parent_message_id: UUID | None
     system: str | None
@@ -116,11 +119,33 @@ def choice(body: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str | N
     return str(value)
 
 
+def models(body: dict[str, Any]) -> tuple[str, ...]:
+    """The models named by ``model`` or, two to four different ones, by ``models``; empty when by neither."""
+    value = body.get("models")
+    model = text(body, "model", LONGEST_MODEL)
+    if value is None:
+        return () if model is None else (model,)
+    if model is not None:
+        raise Refusal("invalid_value", "Give either model or models.", param="models")
+    if not isinstance(value, list) or not all(isinstance(name, str) and len(name) <= LONGEST_MODEL for name in value):
+        raise Refusal("invalid_value", "models must be a list of names.", param="models")
+    if not FEWEST_MODELS <= len(value) <= MOST_MODELS or len(set(value)) < len(value):
+        raise Refusal(
+            "invalid_value", f"models must name {FEWEST_MODELS} to {MOST_MODELS} different ones.", param="models"
+        )
+    return tuple(value)
+
+
+def known_fields(body: dict[str, Any], known: Collection[str]) -> None:
+    """Refusal ``unknown_field`` that names the first field which is not in ``known``."""
+    for name in body:
+        if name not in known:
+            raise Refusal("unknown_field", f"The field {name[:100]!r} is not known.", param=name[:100])
+
+
 def read(body: dict[str, Any]) -> ChatRequest:
     """The request in ``body``; a Refusal names the first field at fault."""
-    for name in body:
-        if name not in FIELDS:
-            raise Refusal("unknown_field", f"The field {name[:100]!r} is not known.", param=name[:100])
+    known_fields(body, FIELDS)
     for name in NOT_YET:
         if body.get(name):
             raise Refusal("unsupported_parameter", f"{name} is not supported yet.", param=name)
@@ -135,7 +160,7 @@ def read(body: dict[str, Any]) -> ChatRequest:
     }
     return ChatRequest(
         content=content,
-        model=text(body, "model", 200),
+        models=models(body),
         conversation_id=identity(body, "conversation_id"),
         parent_message_id=identity(body, "parent_message_id"),
         system=text(body, "system", LONGEST_SYSTEM),

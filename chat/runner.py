@@ -25,7 +25,7 @@ from chat.openrouter.wire import Chunk, Garbage, TextMender, Usage, identity, re
 from chat.replay import Answer, TurnStream
 from chat.settling import charge_for
 from chat.turn_finish import usage_json
-from chat.turn_jobs import Finish, Finished, Progress, Settling, Started
+from chat.turn_jobs import Finish, Finished, Progress, Settling, Started, StartedGeneration
 from oneai.kit.batcher import Batcher
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import current_request_id
@@ -65,6 +65,7 @@ class Producer:
     turn: TurnStream
     answer: Answer
     started: Started
+    generation: StartedGeneration
     stored: bool
     endpoint: Endpoint
     site: Site
@@ -97,7 +98,7 @@ class Producer:
 
     @property
     def generation_id(self) -> UUID:
-        return self.started.generation_id
+        return self.generation.generation_id
 
     # The stream -----------------------------------------------------------------------------------
 
@@ -259,8 +260,8 @@ class Producer:
         self.progress = self.batcher.submit(
             Progress(
                 generation_id=self.generation_id,
-                hold_id=self.started.hold_id,
-                message_id=self.started.message_id if self.stored else None,
+                hold_id=self.generation.hold_id,
+                message_id=self.generation.message_id if self.stored else None,
                 content=self.answer.text() if self.stored else None,
                 reasoning="".join(self.answer.reasoning) if self.stored else None,
                 upstream_id=self.upstream_id,
@@ -295,7 +296,7 @@ class Producer:
         if not self.upstream_id and not self.answer.begun:
             return Settling.RELEASE, None, False
         # Nobody has said yet what it cost: the sweeper asks, and shows this until it knows.
-        guess = Usage(self.started.prompt_estimate, estimate_bytes(self.delivered_bytes))
+        guess = Usage(self.generation.prompt_estimate, estimate_bytes(self.delivered_bytes))
         return (
             Settling.LATER,
             charge_for(guess, self.price, "local_estimate", self.upstream_id, self.conversation),
@@ -316,11 +317,11 @@ class Producer:
             turn_id=self.started.turn_id,
             generation_id=self.generation_id,
             user_id=self.started.user_id,
-            hold_id=self.started.hold_id,
+            hold_id=self.generation.hold_id,
             state=outcome.state,
             settling=settling,
             charge=charge,
-            message_id=self.started.message_id if self.stored else None,
+            message_id=self.generation.message_id if self.stored else None,
             content=self.answer.text() if self.stored else None,
             reasoning="".join(self.answer.reasoning) if self.stored else None,
             finish_reason=outcome.finish_reason,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from chat import door, engine, events, requests
 from chat.catalog import CatalogModel
 from chat.replay import TurnStream, follow
-from chat.turn_jobs import Start
 from oneai.kit import sse
 from oneai.kit.errors import Refusal
 from oneai.kit.hot import Headers, Request, send_json
@@ -23,28 +23,15 @@ async def send_message(request: Request) -> None:
     """POST /api/chat/stream: start a turn and follow it."""
     running = engine.current()
 
-    async def read() -> tuple[requests.ChatRequest, str | None, CatalogModel]:
+    async def read() -> tuple[requests.ChatRequest, str | None, list[CatalogModel]]:
         asked = requests.read(request.json())
-        return asked, door.idempotency_key(request), await door.model(request, asked.model)
+        key = door.idempotency_key(request)
+        return asked, key, await door.models(asked.models, partial(door.identify, request, unsafe=True))
 
-    asked, key, model = await door.known_first(request, read(), "chat")
-    stream, started = await running.start_turn(
-        Start(
-            claim=await door.claim(request),
-            door="api",
-            worker=running.worker,
-            model=model,
-            content=asked.content,
-            conversation_id=asked.conversation_id,
-            parent_message_id=asked.parent_message_id,
-            system=asked.system,
-            max_tokens=asked.max_tokens,
-            params=asked.params,
-            temporary=asked.temporary,
-            idempotency_key=key,
-            body_digest=door.body_digest(request) if key else "",
-        )
-    )
+    asked, key, models = await door.known_first(request, read(), "chat")
+    claim = await door.claim(request)
+    digest = door.body_digest(request) if key else ""
+    stream, started = await running.start_turn(door.send(asked, models, claim, "api", running.worker, key, digest))
     await _watch(request, stream, None, door.rate_headers(started.admitted if started else None))
 
 
@@ -67,9 +54,7 @@ async def stop(request: Request) -> None:
     principal = await door.identify(request, unsafe=True)
     principal.require("chat")
     body = request.json() if request.body.strip() else {}
-    for name in body:
-        if name != "message_id":
-            raise Refusal("unknown_field", f"The field {name[:100]!r} is not known.", param=name[:100])
+    requests.known_fields(body, ("message_id",))
     message_id = requests.identity(body, "message_id")
     await engine.current().stop_turn(principal.user_id, door.turn_id(request), message_id)
     await send_json(request, 202, {"status": "stopping"})

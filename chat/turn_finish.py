@@ -90,7 +90,12 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
         where="t.status = 'streaming'",
     )
     kept_answers.save(job.kept for job in ends)
-    rows.update(Turn, [{"id": job.turn_id, "finished_at": at} for job in ends], where="t.finished_at IS NULL")
+    rows.update(
+        Turn,
+        [{"id": turn_id, "finished_at": at} for turn_id in dict.fromkeys(job.turn_id for job in ends)],
+        where="t.finished_at IS NULL AND NOT EXISTS "
+        "(SELECT 1 FROM generations AS g WHERE g.turn_id = t.id AND g.state = 'running')",
+    )
     return results
 
 

@@ -9,23 +9,38 @@ from typing import Any
 from uuid import UUID
 
 from accounts.claims import Claim
-from chat.catalog import CatalogModel, Price
+from chat.catalog import CatalogModel
 from chat.kept_answers import Kept
-from quotas.ledger import Admitted, Charge
+from quotas.ledger import Admitted, Charge, Price
+
+
+class Kind(StrEnum):
+    """What a turn does: asks something new, answers a question once more, or goes on with a cut answer."""
+
+    SEND = "send"
+    REGENERATE = "regenerate"
+    CONTINUE = "continue"
 
 
 @dataclass(slots=True, eq=False)
 class Start:
-    """A wish to start a turn. On ``/v1`` without storing, ``messages`` is the whole prompt."""
+    """A wish to start a turn: each of ``models`` answers, in this order, all or none.
+
+    ``message_id`` is the message that a turn of another kind than SEND is about. On ``/v1`` without
+    storing, ``messages`` is the whole prompt.
+    """
 
     claim: Claim
     door: str
     worker: str
-    model: CatalogModel
+    models: list[CatalogModel]
+    kind: Kind = Kind.SEND
     scope: str = "chat"
     content: str = ""
     conversation_id: UUID | None = None
     parent_message_id: UUID | None = None
+    message_id: UUID | None = None
+    instruction: str = ""
     system: str | None = None
     messages: list[dict[str, Any]] | None = None
     max_tokens: int | None = None
@@ -39,30 +54,42 @@ class Start:
         """Whether the answer is kept for a while, for whoever asks again with the same key."""
         return self.door == "v1" and self.idempotency_key is not None
 
-    @property
-    def price(self) -> Price:
-        """The model's price; a door lets no model without one through."""
-        assert self.model.price is not None
-        return self.model.price
+
+@dataclass(slots=True, eq=False)
+class StartedGeneration:
+    """One model's part of a committed turn: its ids, what was admitted for it and the prompt to send.
+
+    ``prefix`` is the text that the answer begins with: what a cut answer had said.
+    """
+
+    generation_id: UUID
+    hold_id: UUID
+    message_id: UUID
+    model: CatalogModel
+    price: Price
+    prompt: list[dict[str, Any]]
+    prompt_estimate: int
+    admitted: Admitted
+    prefix: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class Started:
-    """A committed turn: its ids, what was admitted and the prompt to send."""
+    """A committed turn: its ids, and its generations in the order in which they were asked for."""
 
     turn_id: UUID
     user_id: UUID
-    generation_id: UUID
-    hold_id: UUID
     conversation_id: UUID | None
     user_message_id: UUID | None
-    message_id: UUID
     title: str | None
-    prompt: list[dict[str, Any]]
-    prompt_estimate: int
-    admitted: Admitted
+    generations: list[StartedGeneration]
     quote: dict[str, Any]
     context: dict[str, int]
+
+    @property
+    def admitted(self) -> Admitted:
+        """The last admission of the turn: its rates and what is left are those after all of them."""
+        return self.generations[-1].admitted
 
 
 @dataclass(frozen=True, slots=True)

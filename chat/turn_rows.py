@@ -1,32 +1,30 @@
-"""The rows of conversations and messages that a turn begins with."""
+"""The rows that a turn begins with: its conversation and messages, itself and its generations."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from chat.models import Message
-from chat.turn_jobs import Start
+from chat.models import Generation, Message
+from chat.turn_jobs import Start, Started
+from oneai.kit.rows import Row
 
 
-def new_conversation(
-    job: Start, conversation_id: UUID, user_id: UUID, title: str, leaf: UUID, at: datetime
-) -> dict[str, Any]:
-    """The row of a conversation that begins with this turn."""
+def new_conversation(job: Start, started: Started, at: datetime) -> Row:
+    """The row of a conversation that begins with this turn; its first answer is the one that is shown."""
     return {
-        "id": conversation_id,
-        "user_id": user_id,
-        "title": title,
+        "id": started.conversation_id,
+        "user_id": started.user_id,
+        "title": started.title,
         "title_source": "auto",
-        "model": job.model.slug,
+        "model": job.models[0].slug,
         "system": job.system or "",
         "tags": [],
         "pinned": False,
         "archived": False,
         "temporary": job.temporary,
-        "active_message_id": leaf,
-        "message_count": 2,
+        "active_message_id": started.generations[0].message_id,
+        "message_count": 1 + len(started.generations),
         "metadata": {},
         "created_at": at,
         "updated_at": at,
@@ -34,62 +32,106 @@ def new_conversation(
     }
 
 
-def changed_conversation(job: Start, conversation: dict[str, Any], leaf: UUID, at: datetime) -> dict[str, Any]:
+def changed_conversation(job: Start, conversation: Row, started: Started, at: datetime) -> Row:
     """The changes of a conversation that goes on; ``conversation`` itself follows, for the next job of the batch."""
-    conversation["message_count"] += 2
-    conversation["active_message_id"] = leaf
+    conversation["message_count"] += 1 + len(started.generations)
+    conversation["active_message_id"] = started.generations[0].message_id
     return {
         "id": conversation["id"],
-        "model": job.model.slug,
-        "active_message_id": leaf,
+        "model": job.models[0].slug,
+        "active_message_id": conversation["active_message_id"],
         "message_count": conversation["message_count"],
         "updated_at": at,
         "last_message_at": at,
     }
 
 
-def question_and_answer(
-    job: Start,
-    conversation_id: UUID | None,
-    user_id: UUID,
-    question: UUID,
-    answer: UUID,
-    generation_id: UUID,
-    leaf: UUID | None,
-    at: datetime,
-) -> list[dict[str, Any]]:
-    """The two messages of a turn: what was asked, and the empty answer that its producer will fill."""
-    common: dict[str, Any] = {
-        "conversation_id": conversation_id,
-        "user_id": user_id,
+def _message(started: Started) -> Row:
+    return {
+        "conversation_id": started.conversation_id,
+        "user_id": started.user_id,
         "content_html": "",
         "html_version": 0,
         "reasoning": "",
         "tokens_used": 0,
         "finish_reason": "",
-        "metadata": {},
     }
+
+
+def question(job: Start, started: Started, parent: UUID | None, at: datetime) -> Row:
+    """What was asked."""
+    return _message(started) | {
+        "id": started.user_message_id,
+        "role": Message.Role.USER,
+        "content": job.content,
+        "status": Message.Status.COMPLETE,
+        "model_id": "",
+        "generation_id": None,
+        "parent_message_id": parent,
+        "metadata": {},
+        "created_at": at,
+    }
+
+
+def answers(started: Started, parent: UUID, at: datetime) -> list[Row]:
+    """The answers that the producers will fill, side by side below the question.
+
+    They are of the same moment; what tells them apart in every order is their ids, which rise.
+    """
     return [
-        common
+        _message(started)
         | {
-            "id": question,
-            "role": Message.Role.USER,
-            "content": job.content,
-            "status": Message.Status.COMPLETE,
-            "model_id": "",
-            "generation_id": None,
-            "parent_message_id": leaf,
-            "created_at": at,
-        },
-        common
-        | {
-            "id": answer,
+            "id": generation.message_id,
             "role": Message.Role.ASSISTANT,
-            "content": "",
+            "content": generation.prefix,
             "status": Message.Status.STREAMING,
-            "model_id": job.model.slug,
-            "generation_id": generation_id,
-            "parent_message_id": question,
+            "model_id": generation.model.slug,
+            "generation_id": generation.generation_id,
+            "parent_message_id": parent,
+            "metadata": {},
             "created_at": at + timedelta(microseconds=1),
-        },
+        }
+        for generation in started.generations
+    ]
+
+
+def turn_row(job: Start, started: Started, api_key_id: UUID | None, at: datetime) -> Row:
+    """The turn itself."""
+    return {
+        "id": started.turn_id,
+        "user_id": started.user_id,
+        "conversation_id": started.conversation_id,
+        "user_message_id": started.user_message_id,
+        "api_key_id": api_key_id,
+        "door": job.door,
+        "idempotency_key": job.idempotency_key,
+        "body_digest": job.body_digest,
+        "quote": started.quote,
+        "context": started.context,
+        "created_at": at,
+    }
+
+
+def generation_rows(job: Start, started: Started, at: datetime) -> list[Row]:
+    """The turn's generations, running, in the order in which they were asked for."""
+    return [
+        {
+            "id": generation.generation_id,
+            "turn_id": started.turn_id,
+            "user_id": started.user_id,
+            "position": position,
+            "message_id": generation.message_id if job.messages is None else None,
+            "model_id": generation.model.slug,
+            "hold_id": generation.hold_id,
+            "price_id": generation.price.id,
+            "state": Generation.State.RUNNING,
+            "worker": job.worker,
+            "upstream": generation.model.upstream,
+            "upstream_id": "",
+            "prompt_estimate": generation.prompt_estimate,
+            "delivered_bytes": 0,
+            "finish_reason": "",
+            "created_at": at,
+        }
+        for position, generation in enumerate(started.generations)
     ]

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from accounts.claims import Standing, standings, touch_keys
 from chat import context, kept_answers, titles
+from chat.catalog import CatalogModel
 from chat.conversations import active_paths
 from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
-from chat.turn_jobs import Attached, Start, Started
-from chat.turn_rows import changed_conversation, new_conversation, question_and_answer
+from chat.turn_jobs import Attached, Start, Started, StartedGeneration
+from chat.turn_rows import answers, changed_conversation, generation_rows, new_conversation, question, turn_row
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
 from oneai.kit.errors import Refusal
@@ -141,7 +142,8 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
     principal = standing.principal
     user_id = principal.user_id
     principal.require(job.scope)
-    standing.check_model(job.model.slug)
+    for model in job.models:
+        standing.check_model(model.slug)
     if attached := _known(job, user_id, read):
         return attached
     conversation: dict[str, Any] | None = None
@@ -155,96 +157,88 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
         system = conversation["system"] if system is None else system
     elif job.parent_message_id is not None:
         raise Refusal("invalid_value", "A parent needs its conversation.", param="parent_message_id")
-    cap = context.output_cap(job.max_tokens, job.model.max_output, job.model.context_length)
+    history = [(step.role, step.content) for step in read.paths.get(leaf, ()) if step.content] if leaf else []
+    asked = [_asked(job, standing, model, number, system or "", history) for number, model in enumerate(job.models)]
+    admissions = book.admit_all([one.ask for one in asked])
+    generations = [
+        StartedGeneration(
+            generation_id=one.generation_id,
+            hold_id=admitted.hold_id,
+            message_id=one.message_id,
+            model=one.model,
+            price=one.ask.price,
+            prompt=one.fitted.messages,
+            prompt_estimate=one.estimate,
+            admitted=admitted,
+        )
+        for one, admitted in zip(asked, admissions, strict=True)
+    ]
+    started = Started(
+        turn_id=uuid7(),
+        user_id=user_id,
+        conversation_id=job.conversation_id,
+        user_message_id=None,
+        title=None,
+        generations=generations,
+        quote={
+            "max_tokens": sum(admitted.max_tokens for admitted in admissions),
+            "max_cost_usd": usd_string(sum(admitted.nano_usd for admitted in admissions)),
+        },
+        context={
+            "included_messages": min(one.fitted.included for one in asked),
+            "omitted_messages": max(one.fitted.omitted for one in asked),
+        },
+    )
+    if job.messages is None:
+        started.user_message_id = uuid7()
+        if conversation is None:
+            started.title = titles.from_words(job.content)
+            started.conversation_id = uuid7()
+            out.conversations.append(new_conversation(job, started, at))
+        else:
+            out.changed[conversation["id"]] = changed_conversation(job, conversation, started, at)
+        out.messages.append(question(job, started, leaf, at))
+        out.messages += answers(started, started.user_message_id, at)
+    out.turns.append(turn_row(job, started, principal.api_key_id, at))
+    out.generations += generation_rows(job, started, at)
+    if job.keeps_answer:
+        out.kept += [kept_answers.opened(generation.generation_id) for generation in generations]
+    if job.idempotency_key is not None:
+        # A second job with the same key in this very batch finds the turn, too.
+        read.turns[user_id, job.idempotency_key] = {"id": started.turn_id, "body_digest": job.body_digest}
+    return started
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One model's part of a turn before it is admitted."""
+
+    model: CatalogModel
+    generation_id: UUID
+    message_id: UUID
+    fitted: context.Fitted
+    estimate: int
+    ask: Ask
+
+
+def _asked(
+    job: Start, standing: Standing, model: CatalogModel, number: int, system: str, history: list[tuple[str, str]]
+) -> _Asked:
+    cap = context.output_cap(job.max_tokens, model.max_output, model.context_length)
     if job.messages is not None:
         fitted = context.Fitted(job.messages, len(job.messages), 0)
     else:
-        history = [(step.role, step.content) for step in read.paths.get(leaf, ()) if step.content] if leaf else []
-        fitted = context.fit(system or "", history, job.content, job.model.context_length, cap)
+        fitted = context.fit(system, history, job.content, model.context_length, cap)
     estimate = context.estimate(fitted.messages)
-    cap = context.room_for_answer(cap, job.model.context_length, estimate)
-    generation_id, turn_id, message_id = uuid7(), uuid7(), uuid7()
-    admitted = book.admit(_ask(job, standing, fitted, cap, generation_id))
-    quote = {"max_tokens": admitted.max_tokens, "max_cost_usd": usd_string(admitted.nano_usd)}
-    counts = {"included_messages": fitted.included, "omitted_messages": fitted.omitted}
-    user_message_id: UUID | None = None
-    title: str | None = None
-    conversation_id = job.conversation_id
-    if job.messages is None:
-        user_message_id = uuid7()
-        if conversation is None:
-            title = titles.from_words(job.content)
-            conversation_id = uuid7()
-            out.conversations.append(new_conversation(job, conversation_id, user_id, title, message_id, at))
-        else:
-            out.changed[conversation["id"]] = changed_conversation(job, conversation, message_id, at)
-        out.messages += question_and_answer(
-            job, conversation_id, user_id, user_message_id, message_id, generation_id, leaf, at
-        )
-    out.turns.append(
-        {
-            "id": turn_id,
-            "user_id": user_id,
-            "conversation_id": conversation_id,
-            "user_message_id": user_message_id,
-            "api_key_id": principal.api_key_id,
-            "door": job.door,
-            "idempotency_key": job.idempotency_key,
-            "body_digest": job.body_digest,
-            "quote": quote,
-            "context": counts,
-            "created_at": at,
-        }
-    )
-    if job.idempotency_key is not None:
-        # A second job with the same key in this very batch finds the turn, too.
-        read.turns[user_id, job.idempotency_key] = {"id": turn_id, "body_digest": job.body_digest}
-    out.generations.append(
-        {
-            "id": generation_id,
-            "turn_id": turn_id,
-            "user_id": user_id,
-            "position": 0,
-            "message_id": message_id if job.messages is None else None,
-            "model_id": job.model.slug,
-            "hold_id": admitted.hold_id,
-            "price_id": job.price.id,
-            "state": Generation.State.RUNNING,
-            "worker": job.worker,
-            "upstream": job.model.upstream,
-            "upstream_id": "",
-            "prompt_estimate": estimate,
-            "delivered_bytes": 0,
-            "finish_reason": "",
-            "created_at": at,
-        }
-    )
-    if job.keeps_answer:
-        out.kept.append(kept_answers.opened(generation_id))
-    return Started(
-        turn_id=turn_id,
-        user_id=user_id,
-        generation_id=generation_id,
-        hold_id=admitted.hold_id,
-        conversation_id=conversation_id,
-        user_message_id=user_message_id,
-        message_id=message_id,
-        title=title,
-        prompt=fitted.messages,
-        prompt_estimate=estimate,
-        admitted=admitted,
-        quote=quote,
-        context=counts,
-    )
-
-
-def _ask(job: Start, standing: Standing, fitted: context.Fitted, cap: int, generation_id: UUID) -> Ask:
+    cap = context.room_for_answer(cap, model.context_length, estimate)
+    generation_id = uuid7()
     key = standing.key
-    price = job.price
-    return Ask(
+    price = model.price
+    assert price is not None  # a door lets no model without one through
+    ask = Ask(
         account_id=standing.principal.user_id,
         reference=f"generation:{generation_id}",
-        model_id=job.model.slug,
+        model_id=model.slug,
         input_bound=context.upper_bound(fitted.messages, job.params),
         wanted_tokens=None if job.max_tokens is None else min(job.max_tokens, cap),
         default_tokens=cap,
@@ -265,4 +259,6 @@ def _ask(job: Start, standing: Standing, fitted: context.Fitted, cap: int, gener
             tokens_per_minute=key["tokens_per_minute"],
         ),
         worker=job.worker,
+        counts_as_request=number == 0,
     )
+    return _Asked(model, generation_id, uuid7(), fitted, estimate, ask)

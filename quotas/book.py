@@ -6,14 +6,14 @@ goes upstream.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from uuid import UUID
 
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import admission, backfill, holding, rates
-from quotas.admission import AccountState, Ask, Line
+from quotas.admission import AccountState, Ask, Decision, Line
 from quotas.backfill import Earlier
 from quotas.ceiling import Ceiling
 from quotas.figures import Admitted, Charge, LimitState, limits_of
@@ -21,6 +21,7 @@ from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
 from quotas.models import Hold, LedgerEntry
 from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms, has_allowance
+from quotas.together import decide_all
 
 
 class Book:
@@ -77,17 +78,45 @@ class Book:
     # Admission -----------------------------------------------------------------------------------
     def admit(self, ask: Ask) -> Admitted:
         """Hold what ``ask`` may use at most; raise the Refusal, and change nothing, when it may not."""
-        account = self._accounts.get(ask.account_id)
+        return self.admit_all([ask])[0]
+
+    def admit_all(self, asks: Sequence[Ask]) -> list[Admitted]:
+        """Hold for every one of ``asks``, all of one account, or raise the Refusal and change nothing."""
+        account, decisions, earlier = self._decide(asks)
+        for ask in asks:
+            if ask.reference in self._references:
+                raise ValueError(f"the reference {ask.reference!r} has a hold already")
+        total = sum(decision.nano_usd for decision in decisions)
+        shard = self._ceiling.take(total) if total else None
+        return [
+            self._hold(account, ask, decision, earlier, shard if decision.nano_usd else None)
+            for ask, decision in zip(asks, decisions, strict=True)
+        ]
+
+    def consider(self, asks: Sequence[Ask]) -> list[Decision]:
+        """What ``admit_all`` would hold now, the platform's ceiling aside; raises its Refusal. Changes nothing."""
+        return self._decide(asks)[1]
+
+    def _decide(self, asks: Sequence[Ask]) -> tuple[Account, list[Decision], dict[LimitKey, Earlier]]:
+        account = self._accounts.get(asks[0].account_id)
         if account is None:
             raise Refusal("account_disabled")
-        if ask.reference in self._references:
-            raise ValueError(f"the reference {ask.reference!r} has a hold already")
         states = {key: counter.state for key, counter in account.counters.items()}
-        earlier = self._earlier(account, admission.applicable(account.terms, ask))
+        earlier: dict[LimitKey, Earlier] = {}
+        for ask in asks:
+            earlier |= self._earlier(account, admission.applicable(account.terms, ask))
         states |= {key: found.state(key[1]) for key, found in earlier.items()}
         state = AccountState(account.in_flight, account.windows)
-        decision = admission.decide(state, states, account.terms, ask, self.at, account.reset_at)
-        shard = self._ceiling.take(decision.nano_usd) if decision.nano_usd else None
+        return account, decide_all(state, states, account.terms, asks, self.at, account.reset_at), earlier
+
+    def _hold(
+        self,
+        account: Account,
+        ask: Ask,
+        decision: Decision,
+        earlier: Mapping[LimitKey, Earlier],
+        shard: tuple[date, int] | None,
+    ) -> Admitted:
         self._references.add(ask.reference)
         hold = HoldState(
             id=uuid7(),

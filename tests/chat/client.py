@@ -100,12 +100,17 @@ class Chat:
             timeout=timeout,
         )
 
-    def body(self, content: str, model: str, **fields: Any) -> dict[str, Any]:
+    def body(self, content: str, model: str | None, **fields: Any) -> dict[str, Any]:
         return {"content": content, "model": model, **fields}
 
     @contextmanager
     def opened(
-        self, content: str, model: str = "openai/gpt-4o-mini", *, headers: dict[str, str] | None = None, **fields: Any
+        self,
+        content: str,
+        model: str | None = "openai/gpt-4o-mini",
+        *,
+        headers: dict[str, str] | None = None,
+        **fields: Any,
     ) -> Iterator[tuple[httpx.Response, Iterator[Event]]]:
         """An open stream and its events as they come."""
         with self.http.stream(
@@ -114,7 +119,12 @@ class Chat:
             yield response, read_events(lines_of(response))
 
     def send(
-        self, content: str, model: str = "openai/gpt-4o-mini", *, headers: dict[str, str] | None = None, **fields: Any
+        self,
+        content: str,
+        model: str | None = "openai/gpt-4o-mini",
+        *,
+        headers: dict[str, str] | None = None,
+        **fields: Any,
     ) -> Turn:
         """Send and read to the end."""
         with self.opened(content, model, headers=headers, **fields) as (response, events):

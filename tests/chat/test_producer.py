@@ -31,16 +31,15 @@ class Notebook:
 
 
 def producer(book: Notebook) -> Producer:
-    started = SimpleNamespace(
-        turn_id=uuid7(), user_id=uuid7(), generation_id=uuid7(), hold_id=uuid7(), conversation_id=None,
-        message_id=uuid7(), prompt_estimate=10,
-    )  # fmt: skip
-    answer = Answer(started.generation_id, started.message_id, "m")
+    started = SimpleNamespace(turn_id=uuid7(), user_id=uuid7(), conversation_id=None)
+    generation = SimpleNamespace(generation_id=uuid7(), hold_id=uuid7(), message_id=uuid7(), prompt_estimate=10)
+    answer = Answer(generation.generation_id, generation.message_id, "m")
     turn = TurnStream(started.turn_id, started.user_id, [answer], [])
     return Producer(
         turn=turn,
         answer=answer,
         started=cast(Any, started),
+        generation=cast(Any, generation),
         stored=False,
         endpoint=Endpoint("http://127.0.0.1:9", "k"),
         site=Site("http://localhost", "OneAI"),
