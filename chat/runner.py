@@ -201,9 +201,10 @@ class Producer:
             raise Refusal("upstream_interrupted", "The answer was too long.")
 
     def _call(self, fragments: list[dict[str, Any]]) -> None:
+        fragments = tool_calls.clean(fragments)
         self.answer.tool_calls += fragments
         self.answer.begun = True
-        self.delivered_bytes += len(orjson.dumps(fragments, default=str))
+        self.delivered_bytes += len(orjson.dumps(fragments))
         if self.delivered_bytes > LONGEST_TEXT:
             raise Refusal("upstream_interrupted", "The answer was too long.")
 

@@ -23,6 +23,21 @@ def _read(fragment: Fragment) -> tuple[int, str, str, str] | None:
     return index, str(fragment.get("id") or ""), str(function.get("name") or ""), str(function.get("arguments") or "")
 
 
+def clean(fragments: list[Fragment]) -> list[Fragment]:
+    """``fragments`` with what we know of them, in text that can be stored and sent on."""
+    cleaned = []
+    for fragment in fragments:
+        if (read := _read(fragment)) is not None:
+            index, identity, name, text = read
+            function = {"name": _mended(name), "arguments": _mended(text)}
+            cleaned.append({"index": index, "id": _mended(identity), "function": function})
+    return cleaned
+
+
+def _mended(text: str) -> str:
+    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def joined(fragments: list[Fragment]) -> list[Fragment]:
     """The whole calls in order of their index, each with that index."""
     calls: dict[int, Fragment] = {}

@@ -17,7 +17,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
-from chat import openai_read, requests
+from chat import openai_messages, requests
 from oneai.kit.errors import CODES
 
 Schema = dict[str, Any]
@@ -124,10 +124,10 @@ def _components() -> Schema:
                 "messages": {
                     "type": "array",
                     "minItems": 1,
-                    "maxItems": openai_read.MOST_MESSAGES,
+                    "maxItems": openai_messages.MOST_MESSAGES,
                     "items": _object(
                         {
-                            "role": {"type": "string", "enum": list(openai_read.ROLES)},
+                            "role": {"type": "string", "enum": list(openai_messages.ROLES)},
                             "content": {"nullable": True, "description": "A string or a list of parts."},
                         },
                         ["role"],

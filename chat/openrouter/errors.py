@@ -43,7 +43,10 @@ def refusal_of(error: WireError, retry_after: int | None = None) -> Refusal:
     code = _BY_KIND.get(error.kind) or _BY_STATUS.get(error.status)
     if code is None:
         code = "upstream_error" if error.status >= 500 else "upstream_refused"
-    return Refusal(code, retry_after=retry_after, details={"upstream_status": error.status})
+    details: dict[str, object] = {"upstream_status": error.status}
+    if retry_after is not None:
+        details["retry_after"] = retry_after
+    return Refusal(code, retry_after=retry_after, details=details)
 
 
 def retry_seconds(headers: Mapping[str, str]) -> int | None:

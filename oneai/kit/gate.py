@@ -136,8 +136,9 @@ class Policy:
             (
                 b"access-control-expose-headers",
                 (
-                    b"X-Request-ID, Retry-After, X-RateLimit-Limit-Requests, "
-                    b"X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-Quota-Remaining-Tokens"
+                    b"X-Request-ID, Retry-After, X-Should-Retry, OpenAI-Processing-Ms, X-RateLimit-Limit-Requests, "
+                    b"X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, "
+                    b"X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, X-Quota-Remaining-Tokens"
                 ),
             ),
         ]
@@ -232,7 +233,10 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = self._finish(path, list(message.get("headers", ())), request_id, nonce, origin)
+                headers = self._finish(path, list(message.get("headers", ())), request_id, nonce, origin)
+                if path.startswith("/v1/"):
+                    headers.append((b"openai-processing-ms", b"%d" % ((time.perf_counter() - started) * 1000)))
+                message["headers"] = headers
             await send(message)
 
         seen = 0

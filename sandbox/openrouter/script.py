@@ -114,7 +114,7 @@ def _reasoning(asked: Asked, model: Model, scenario: Scenario | None) -> Iterato
 
 
 def _body(kind: str, asked: Asked, model: Model, headers: dict[str, str]) -> Iterable[Piece]:
-    if kind in ("tool", "parallel-tools") or asked.must_call:
+    if kind in ("tool", "parallel-tools") or (asked.must_call and kind != "echo"):
         called = _calls(asked, 2 if kind == "parallel-tools" else 1)
         if called is not None:
             return called

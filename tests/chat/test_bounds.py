@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chat import context, markdown, openai_read
+from chat import context, markdown, openai_messages, openai_read
 from chat.openrouter.wire import read_chunk
 from oneai.kit.errors import Refusal
 from tests.chat.client import Chat
@@ -53,7 +53,7 @@ def test_images_are_held_for_by_number_and_only_for_models_that_read_them(chat: 
     assert read.messages[0]["content"][0]["image_url"] == {"url": PIXEL, "detail": "high"}
     assert context.upper_bound(read.messages) > 2 * context.IMAGE_TOKENS
     with pytest.raises(Refusal):
-        openai_read.read(body([IMAGE] * (openai_read.MOST_IMAGES + 1)))
+        openai_read.read(body([IMAGE] * (openai_messages.MOST_IMAGES + 1)))
 
 
 @pytest.mark.parametrize("headers", [{"Cookie": 'a="' + "\\" * 9000}, {"X-Filler": "x" * 40_000}])
