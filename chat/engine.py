@@ -26,7 +26,7 @@ from chat.replay import Answer, TurnStream
 from chat.runner import Producer
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Stop
 from chat.upstreams import Upstream, upstreams
-from oneai.kit import schema
+from oneai.kit import database, schema
 from oneai.kit.batcher import Batcher
 from oneai.kit.derived import derived_key
 from oneai.kit.errors import Refusal
@@ -207,12 +207,24 @@ class Engine:
             raise Refusal("unavailable", retry_after=2)
         if any(model.upstream not in self._upstreams for model in start.models):
             raise Refusal("model_not_usable", param="model")
-        result: Started | Attached | Refusal = await self.batcher.submit(start)
+        result = await self._started(start)
         if isinstance(result, Refusal):
             raise result
         if isinstance(result, Attached):
             return await self.find_turn(result.turn_id, result.user_id), None
         return self._produce(start, result), result
+
+    async def _started(self, start: Start) -> Started | Attached | Refusal:
+        """What the writer says to ``start``, which it drops when nobody waits for the answer any more."""
+        waiting = self.batcher.submit(start)
+        try:
+            result: Started | Attached | Refusal = await database.answered(asyncio.shield(waiting))
+            return result
+        except Refusal:
+            if not waiting.done():
+                start.withdrawn = True
+                waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
     def _produce(self, start: Start, started: Started) -> TurnStream:
         """The stream of a committed turn, and a producer for each of its generations."""

@@ -85,11 +85,13 @@ class Producer:
     saved_length: int = 0
     saved_upstream_id: str = ""
     progress: asyncio.Future[bool] | None = None
+    beating: float | None = None
     last_byte: float = field(init=False)
     last_data: float = field(init=False)
     last_beat: float = field(init=False)
     next_save: float = field(init=False)
     _running: bool = False
+    _finishing: bool = False
     _http: HTTPAnswer | None = None
 
     def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class Producer:
 
     def stop(self, why: str) -> None:
         """End the stream: ``stop``, ``timeout`` or ``shutdown``. What is there is kept and settled."""
-        if self.ending or self.answer.closing is not None:
+        if self.ending or self._finishing:
             return
         self.ending = why
         # A task cancelled before its first step would never run, and so never write its end:
@@ -242,22 +244,14 @@ class Producer:
     def save(self, at: float, beat_seconds: float) -> None:
         """Hand the text so far to the batcher, if there is news or a heartbeat is due."""
         self.next_save = at + SAVE_SECONDS
-        progress = self.progress
-        if progress is not None:
-            if not progress.done():
-                return
-            if not progress.cancelled() and progress.exception() is None and progress.result():
-                self.stop("stop")
-                return
+        if self._finishing or not self._saved():
+            return
         beat = at - self.last_beat >= beat_seconds
         length = self.delivered_bytes if self.stored or self.kept else 0
         if length == self.saved_length and self.upstream_id == self.saved_upstream_id and not beat:
             return
-        if beat:
-            self.last_beat = at
-        elif progress is not None and not progress.cancelled() and progress.exception() is not None:
-            beat = True  # the last save failed: say at once that we live
         self.saved_length, self.saved_upstream_id = length, self.upstream_id
+        self.beating = at if beat else None
         self.progress = self.batcher.submit(
             Progress(
                 generation_id=self.generation_id,
@@ -278,6 +272,25 @@ class Producer:
         answer = self.answer
         reasoning = "".join(answer.reasoning)
         return Kept(self.generation_id, answer.text(), reasoning, tool_calls.joined(answer.tool_calls))
+
+    def _saved(self) -> bool:
+        """Take note of how the last save went; False when there is nothing more to save yet."""
+        progress = self.progress
+        if progress is None:
+            return True
+        if not progress.done():
+            return False
+        self.progress = None
+        if progress.cancelled() or progress.exception() is not None:
+            self.saved_length = -1  # nothing of it is there: say all, and that we live, at once
+            self.last_beat = float("-inf")
+            return True
+        if self.beating is not None:
+            self.last_beat = self.beating
+        if progress.result():
+            self.stop("stop")
+            return False
+        return True
 
     # The end --------------------------------------------------------------------------------------
 
@@ -309,6 +322,10 @@ class Producer:
         return self.started.conversation_id
 
     async def _finish(self, outcome: Outcome) -> None:
+        self._finishing = True
+        if self.progress is not None:
+            # Nothing may say that we live once our end is written.
+            await asyncio.gather(self.progress, return_exceptions=True)
         settling, charge, estimated = self._settling(outcome)
         error = outcome.refusal.error(self.request_id) if outcome.refusal else None
         usage = usage_json(charge, estimated) if charge else None
@@ -331,6 +348,7 @@ class Producer:
             upstream_id=self.upstream_id,
             delivered_bytes=self.delivered_bytes,
             kept=self._kept(),
+            by_producer=True,
         )
         finished = await self._commit(job)
         data: dict[str, Any] = {"message_id": self.answer.message_id}

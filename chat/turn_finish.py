@@ -2,14 +2,15 @@
 
 An end settles or releases the hold, or leaves it to the sweeper when the upstream's figure is still
 to come. Every change is conditional, so a producer that was only paused, a sweeper and a second
-sweeper can all try: one wins.
+sweeper can all try: one settles. The text is its producer's: a sweeper marks a generation whose
+producer it can't hear, and the producer takes the mark back when it can be heard again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from chat import kept_answers
@@ -18,6 +19,10 @@ from chat.turn_jobs import Finish, Finished, Progress, Settling, Stop
 from oneai.kit import rows
 from oneai.kit.money import usd_string
 from quotas.ledger import Book, Charge, heartbeat
+
+_RUNNING: Final = "= 'running'"
+_STREAMING: Final = "= 'streaming'"
+_OF_PRODUCER: Final = "IN ('running', 'streaming', 'interrupted')"
 
 
 def usage_json(charge: Charge, estimated: bool) -> dict[str, Any]:
@@ -56,39 +61,11 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
         ],
     )
     ends = [job for job in jobs if not job.late]
-    rows.update(
-        Generation,
-        [
-            {
-                "id": job.generation_id,
-                "state": job.state,
-                "finish_reason": job.finish_reason,
-                "error": job.error,
-                "usage": job.usage,
-                "upstream_id": job.upstream_id,
-                "delivered_bytes": job.delivered_bytes,
-                "finished_at": at,
-            }
-            for job in ends
-        ],
-        where="t.state = 'running'",
-    )
-    _end_messages([job for job in ends if job.message_id is not None and job.content is not None])
-    rows.update(
-        Message,
-        [
-            {
-                "id": job.message_id,
-                "status": job.state,
-                "error": job.error,
-                "usage": job.usage,
-                "tokens_used": job.usage["total_tokens"] if job.usage else 0,
-            }
-            for job in ends
-            if job.message_id is not None and job.content is None
-        ],
-        where="t.status = 'streaming'",
-    )
+    for by_producer in (True, False):
+        for settled in (True, False):
+            alike = [job for job in ends if job.by_producer is by_producer and results[id(job)].settled is settled]
+            _end_generations(alike, at, by_producer=by_producer, settled=settled)
+            _end_messages(alike, by_producer=by_producer, settled=settled)
     kept_answers.save(job.kept for job in ends)
     rows.update(
         Turn,
@@ -99,24 +76,37 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
     return results
 
 
-def _end_messages(jobs: Sequence[Finish]) -> None:
-    rows.update(
-        Message,
-        [
-            {
-                "id": job.message_id,
-                "content": job.content,
-                "reasoning": job.reasoning or "",
-                "status": job.state,
-                "finish_reason": job.finish_reason,
-                "error": job.error,
-                "usage": job.usage,
-                "tokens_used": job.usage["total_tokens"] if job.usage else 0,
-            }
-            for job in jobs
-        ],
-        where="t.status = 'streaming'",
-    )
+def _end_generations(jobs: Sequence[Finish], at: datetime, *, by_producer: bool, settled: bool) -> None:
+    ends = []
+    for job in jobs:
+        end = {
+            "id": job.generation_id,
+            "state": job.state,
+            "finish_reason": job.finish_reason,
+            "error": job.error,
+            "upstream_id": job.upstream_id,
+            "delivered_bytes": job.delivered_bytes,
+            "finished_at": at,
+        }
+        if settled:  # else whoever settled has written what was charged
+            end["usage"] = job.usage
+        ends.append(end)
+    rows.update(Generation, ends, where=f"t.state {_OF_PRODUCER if by_producer else _RUNNING}")
+
+
+def _end_messages(jobs: Sequence[Finish], *, by_producer: bool, settled: bool) -> None:
+    for with_text in (True, False):
+        ends = []
+        for job in jobs:
+            if job.message_id is None or (job.content is not None) is not with_text:
+                continue
+            end: dict[str, Any] = {"id": job.message_id, "status": job.state, "error": job.error}
+            if with_text:
+                end |= {"content": job.content, "reasoning": job.reasoning or "", "finish_reason": job.finish_reason}
+            if settled:
+                end |= {"usage": job.usage, "tokens_used": job.usage["total_tokens"] if job.usage else 0}
+            ends.append(end)
+        rows.update(Message, ends, where=f"t.status {_OF_PRODUCER if by_producer else _STREAMING}")
 
 
 def with_limits(result: Finished, job: Finish, book: Book) -> Finished:
@@ -130,10 +120,26 @@ def apply_progress(jobs: Sequence[Progress], at: datetime) -> dict[int, bool]:
     """Save text and heartbeats. The result says whether somebody asked to stop."""
     if not jobs:
         return {}
-    with_text = [job for job in jobs if job.message_id is not None and job.content is not None]
+    noticed = {
+        row["id"]: row
+        for row in rows.select(
+            Generation,
+            ("id", "turn_id", "state", "stop_requested_at"),
+            by="id",
+            values=[job.generation_id for job in jobs],
+            where="(stop_requested_at IS NOT NULL OR state = 'interrupted')",
+        )
+    }
+    lost = {row["id"]: row for row in noticed.values() if row["state"] == Generation.State.INTERRUPTED}
+    if lost:
+        _take_back([job for job in jobs if job.generation_id in lost], lost)
     rows.update(
         Message,
-        [{"id": job.message_id, "content": job.content, "reasoning": job.reasoning or ""} for job in with_text],
+        [
+            {"id": job.message_id, "content": job.content, "reasoning": job.reasoning or ""}
+            for job in jobs
+            if job.message_id is not None and job.content is not None
+        ],
         where="t.status = 'streaming'",
     )
     rows.update(
@@ -145,18 +151,20 @@ def apply_progress(jobs: Sequence[Progress], at: datetime) -> dict[int, bool]:
         where="t.state = 'running'",
     )
     kept_answers.save(job.kept for job in jobs)
-    heartbeat([job.hold_id for job in jobs if job.beat], at)
-    stopped = {
-        row["id"]
-        for row in rows.select(
-            Generation,
-            ("id",),
-            by="id",
-            values=[job.generation_id for job in jobs],
-            where="stop_requested_at IS NOT NULL",
-        )
-    }
+    heartbeat([job.hold_id for job in jobs if job.beat or job.generation_id in lost], at)
+    stopped = {row["id"] for row in noticed.values() if row["stop_requested_at"] is not None}
     return {id(job): job.generation_id in stopped for job in jobs}
+
+
+def _take_back(jobs: Sequence[Progress], lost: dict[UUID, dict[str, Any]]) -> None:
+    """Undo a sweeper's mark: the producer lives. It sends nothing more once it has sent its end."""
+    running = {"state": Generation.State.RUNNING, "error": None, "finished_at": None}
+    rows.update(Generation, [{"id": job.generation_id} | running for job in jobs], where="t.state = 'interrupted'")
+    streaming = {"status": Message.Status.STREAMING, "error": None}
+    marked = [{"id": job.message_id} | streaming for job in jobs if job.message_id is not None]
+    rows.update(Message, marked, where="t.status = 'interrupted'")
+    turns = {lost[job.generation_id]["turn_id"] for job in jobs}
+    rows.update(Turn, [{"id": turn_id, "finished_at": None} for turn_id in sorted(turns)])
 
 
 def apply_stops(jobs: Sequence[Stop], at: datetime) -> dict[int, bool]:

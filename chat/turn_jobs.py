@@ -48,6 +48,7 @@ class Start:
     temporary: bool = False
     idempotency_key: str | None = None
     body_digest: str = ""
+    withdrawn: bool = False  # set while it waits: its caller has been told that the database is away
 
     @property
     def keeps_answer(self) -> bool:
@@ -110,7 +111,10 @@ class Settling(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Finish:
-    """The end of a generation, or (``late``) the settling of one that has ended before."""
+    """The end of a generation, or (``late``) the settling of one that has ended before.
+
+    What its own producer says (``by_producer``) replaces the mark of a sweeper that could not hear it.
+    """
 
     turn_id: UUID
     generation_id: UUID
@@ -129,6 +133,7 @@ class Finish:
     delivered_bytes: int = 0
     kept: Kept | None = None
     late: bool = False
+    by_producer: bool = False
     look_after: timedelta = timedelta(0)
 
 

@@ -139,6 +139,8 @@ def _leaf(job: Start, conversation: dict[str, Any], read: _Read) -> UUID | None:
 
 
 def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, at: datetime) -> Started | Attached:
+    if job.withdrawn:
+        raise Refusal("unavailable", retry_after=2)
     principal = standing.principal
     user_id = principal.user_id
     principal.require(job.scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -53,14 +53,18 @@ def _unlocked() -> str:
 
 
 def heartbeat(hold_ids: Sequence[UUID], at: datetime) -> None:
-    """Note that the producers of these holds live. One statement; a hold that was closed is left alone."""
+    """Note that the producers of these holds live. One statement; a hold that was closed is left alone.
+
+    One that was claimed because its producer could not be heard for a while is its producer's again.
+    """
     if not hold_ids:
         return
     this = rows.table(Hold)
     ids = [this.to_db("id", value) for value in sorted(set(hold_ids))]
     sql = (
-        f"UPDATE {this.name} SET heartbeat_at = %s WHERE id IN (SELECT id FROM {this.name} "  # noqa: S608
-        f"WHERE id IN ({rows.marks(len(ids))}) AND state = 'held' ORDER BY id{_unlocked()})"
+        f"UPDATE {this.name} SET heartbeat_at = %s, state = 'held', check_at = NULL, checks = 0 "  # noqa: S608
+        f"WHERE id IN (SELECT id FROM {this.name} WHERE id IN ({rows.marks(len(ids))}) "
+        f"AND state IN ('held', 'orphaned') ORDER BY id{_unlocked()})"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [this.to_db("heartbeat_at", at), *ids])
@@ -82,14 +86,15 @@ def anything_due(at: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
-def claim_due(at: datetime, limit: int, lease: timedelta) -> list[DueHold]:
+def claim_due(at: datetime, limit: int, lease: timedelta, *, silent: bool = True) -> list[DueHold]:
     """Up to ``limit`` holds that are due, claimed until ``at + lease``; nobody else gets them before.
 
-    Due is a running hold without a heartbeat for STALE_AFTER, and any whose ``check_at`` has come.
+    Due is a running hold without a heartbeat for STALE_AFTER (unless ``silent`` is False: the caller
+    knows that nobody could be heard), and any whose ``check_at`` has come.
     """
     this = rows.table(Hold)
     moment = this.to_db("check_at", at)
-    stale = this.to_db("heartbeat_at", at - STALE_AFTER)
+    stale = this.to_db("heartbeat_at", at - STALE_AFTER if silent else datetime(1970, 1, 1, tzinfo=UTC))
     names = ",".join(this.columns[name] for name in _NAMES)
     sql = (
         f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "  # noqa: S608

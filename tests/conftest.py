@@ -193,12 +193,18 @@ def live_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Itera
 def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
     """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`.
 
-    With `pace="human"` the site gets a sandbox of its own whose models write at that pace.
+    With `pace="human"` the site gets a sandbox of its own whose models write at that pace; with
+    `database_url` a migrated database that the test has chosen.
     """
     started: list[Site | Sandbox] = []
 
     def start(
-        *, processes: int = 1, worker: bool = True, settings: Mapping[str, str] | None = None, pace: str = ""
+        *,
+        processes: int = 1,
+        worker: bool = True,
+        settings: Mapping[str, str] | None = None,
+        pace: str = "",
+        database_url: str = "",
     ) -> Site:
         upstream = sandbox
         if pace:
@@ -206,7 +212,8 @@ def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iter
             upstream.start()
             started.append(upstream)
         together = upstream.settings() | dict(settings or {})
-        site = Site(database.migrated(), server_logs, settings=together, processes=processes, worker=worker)
+        url = database_url or database.migrated()
+        site = Site(url, server_logs, settings=together, processes=processes, worker=worker)
         started.append(site)
         return _started(site, upstream)
 

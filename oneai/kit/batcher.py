@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any, Final
 
 import structlog
@@ -97,8 +98,10 @@ class Batcher:
         try:
             return self._apply_connected(jobs)
         except Exception as error:
-            if len(jobs) == 1:
-                return [_for_waiter(error)]
+            if len(jobs) == 1 or _is_outage(error):
+                # Where nobody answers, each job alone would wait for nothing in its turn.
+                waiter = _for_waiter(error)
+                return [waiter if number == 0 else copy(waiter) for number in range(len(jobs))]
             log.warning("batch_failed", jobs=len(jobs), kind=type(error).__name__)
         results: list[Any] = []
         for job in jobs:
@@ -117,7 +120,7 @@ class Batcher:
         try:
             return self._apply(jobs)
         except (OperationalError, InterfaceError):
-            if connection.in_atomic_block:
+            if connection.in_atomic_block or connection.connection is None:
                 raise
             if connection.connection is not None and not connection.is_usable():
                 connection.close()
@@ -130,6 +133,15 @@ class Batcher:
         for _ in range(self._threads):
             self._executor.submit(connection.close)
         self._executor.shutdown(wait=True)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the database can't be reached at all; a connection found dead is given up."""
+    if not isinstance(error, OperationalError | InterfaceError) or connection.in_atomic_block:
+        return False
+    if connection.connection is not None and not connection.is_usable():
+        connection.close()
+    return connection.connection is None
 
 
 def _for_waiter(error: Exception) -> Exception:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from oneai.kit.errors import Refusal
 
 Result = TypeVar("Result")
+
+ANSWER_SECONDS: Final = 1.8
 
 _threads = ThreadPoolExecutor(2, thread_name_prefix="reads")
 
@@ -21,7 +23,7 @@ def _guarded(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
         try:
             return work(*args)
         except (OperationalError, InterfaceError):
-            if connection.connection is not None and connection.is_usable():
+            if connection.connection is None or connection.is_usable():
                 raise
             connection.close()
             return work(*args)
@@ -31,7 +33,20 @@ def _guarded(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
 
 async def run(work: Callable[..., Result], *args: Any) -> Result:
     """The result of ``work(*args)`` in a thread that keeps its connection. Refusal ``unavailable`` in an outage."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args)
+    return await answered(asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args))
+
+
+async def answered(work: Awaitable[Result]) -> Result:
+    """The result of ``work``; Refusal ``unavailable`` when the database has not answered in time.
+
+    A server that hangs keeps its connections open and says nothing. SQLite has no server: there whoever
+    waits, waits for a writer.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS if connection.vendor == "postgresql" else None):
+            return await work
+    except TimeoutError as error:
+        raise Refusal("unavailable", retry_after=2) from error
 
 
 def release_connection() -> None:

@@ -109,7 +109,16 @@ def _database(name: str) -> dict[str, Any]:
         entry["CONN_MAX_AGE"] = 0
         options.setdefault("prepare_threshold", None)
         options.setdefault("connect_timeout", 5)
-        options["pool"] = {"min_size": 0, "max_size": 12, "timeout": 2.0, "max_lifetime": 1800}
+        # A restarted server finds the pool full of dead connections, and one that was away for long
+        # must not be waited for as long again: the pool doubles its pauses until reconnect_timeout.
+        entry["CONN_HEALTH_CHECKS"] = True
+        options["pool"] = {
+            "min_size": 0,
+            "max_size": 12,
+            "timeout": 2.0,
+            "reconnect_timeout": 1.0,
+            "max_lifetime": 1800,
+        }
         if not pooled:
             # A pooler drops or refuses this option: there the role carries the path (setup_database).
             options.setdefault("options", f"-c search_path={DATABASE_SCHEMA}")

@@ -1,0 +1,162 @@
+"""The database away while an answer runs: the answer goes on, and everything of it is kept and settled."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import psutil
+import pytest
+
+from tests.chat.client import Chat, Turn, dispatches
+from tests.servers.databases import Databases
+from tests.servers.postgres import Postgres
+from tests.servers.site import Site
+
+pytestmark = pytest.mark.faults
+
+STALE = 12.0  # seconds without a heartbeat after which a producer is taken for dead
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that may be ended and stopped."""
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()
+
+
+@contextmanager
+def dead(server: Postgres) -> Iterator[None]:
+    server.kill()
+    yield
+    server.start()
+
+
+@contextmanager
+def hanging(server: Postgres) -> Iterator[None]:
+    """Connections stay open and nothing answers."""
+    assert server._server is not None
+    family = [psutil.Process(server._server.pid), *psutil.Process(server._server.pid).children(recursive=True)]
+    family = [process for process in family if process.is_running()]
+    for process in family:
+        process.suspend()
+    yield
+    for process in family:
+        if process.is_running():
+            process.resume()
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Somebody keeps SQLite's only write lock."""
+    holder = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    yield
+    holder.execute("ROLLBACK")
+    holder.close()
+
+
+class Reading(Thread):
+    """Reads one answer to its end, beside the test."""
+
+    def __init__(self, chat: Chat, tokens: int) -> None:
+        super().__init__(daemon=True)
+        self.chat, self.tokens, self.turn = chat, tokens, Turn(200)
+        self.start()
+
+    def run(self) -> None:
+        with self.chat.opened("Tell me a long story.", "sandbox/long", max_tokens=self.tokens) as (response, events):
+            self.turn.status = response.status_code
+            for event in events:
+                self.turn.events.append(event)
+
+    def until(self, count: int) -> None:
+        deadline = time.monotonic() + 20
+        while len(self.turn.events) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(self.turn.events) >= count
+
+
+def refused_soon(site: Site, chat: Chat) -> None:
+    started = time.monotonic()
+    refused = Chat(site, chat.user).send("And now?")
+    assert (refused.status, refused.error["code"]) == (503, "unavailable")
+    assert time.monotonic() - started < 2.5
+
+
+def whole_and_settled(chat: Chat, turn: Turn) -> None:
+    """The answer is complete, stored to the last sign, and charged what was billed."""
+    assert turn.closing.name == "message.completed", turn.closing
+    deadline = time.monotonic() + 10
+    while chat.held and time.monotonic() < deadline:
+        time.sleep(0.2)
+    stored = chat.message(turn)
+    assert (stored["status"], stored["content"]) == ("complete", turn.text)
+    billed = [row for row in dispatches(chat.site) if row["state"] == "completed"]
+    assert chat.used == stored["usage"]["total_tokens"] == sum(row["usage"]["total_tokens"] for row in billed)
+    assert "0 differences" in chat.site.manage("audit_ledger", chat.user.email)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("away", [dead, hanging])
+def test_an_answer_outlives_a_postgresql_that_is_away_for_longer_than_a_producer_may_be_silent(
+    own_postgres: Postgres, fresh_site: Callable[..., Site], away: Callable[[Postgres], Iterator[None]]
+) -> None:
+    url = own_postgres.create_database("outage")
+    Databases._migrate(url)
+    site = fresh_site(pace="human", database_url=url)
+    chat = Chat(site, site.new_user("pro"))
+    site.command("set_rates", chat.user.email, "--tpm", "unlimited", "--reason", "test")
+    reading = Reading(chat, 900)
+    reading.until(20)
+    with away(own_postgres):  # type: ignore[attr-defined]
+        seen = len(reading.turn.events)
+        for _ in range(3):
+            refused_soon(site, chat)
+        time.sleep(STALE + 2)
+        assert len(reading.turn.events) > seen + 100, "the stream did not go on"
+    reading.join(60)
+    whole_and_settled(chat, reading.turn)
+    assert "producer_lost" not in site.log_path.read_text() + site.worker_log_path.read_text()
+    assert chat.send("Short, please.", "sandbox/hello").closing.name == "message.completed"
+
+
+@pytest.mark.sqlite
+def test_an_answer_outlives_a_lock_on_sqlite_held_longer_than_a_producer_may_be_silent(
+    database: Databases, fresh_site: Callable[..., Site]
+) -> None:
+    url = database.migrated()
+    site = fresh_site(pace="human", database_url=url)
+    chat = Chat(site, site.new_user("pro"))
+    reading = Reading(chat, 900)
+    reading.until(20)
+    with locked(url):
+        time.sleep(STALE + 4)
+    reading.join(60)
+    whole_and_settled(chat, reading.turn)
+    assert "producer_lost" not in site.log_path.read_text() + site.worker_log_path.read_text()
+
+
+def test_a_producer_that_was_taken_for_dead_and_lives_takes_its_answer_back(fresh_site: Callable[..., Site]) -> None:
+    site = fresh_site(pace="human")
+    chat = Chat(site, site.new_user("pro"))
+    reading = Reading(chat, 800)
+    reading.until(20)
+    site.send(signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 40
+        while "producer_lost" not in site.worker_log_path.read_text() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert "producer_lost" in site.worker_log_path.read_text()
+    finally:
+        site.send(signal.SIGCONT)
+    turn_id = reading.turn.events[0].data["turn_id"]
+    reading.join(60)
+    whole_and_settled(chat, reading.turn)
+    assert chat.resume(turn_id).text == reading.turn.text
