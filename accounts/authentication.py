@@ -89,7 +89,7 @@ def _by_header(header: str, address: str | None) -> Principal:
     if credential.startswith(apikeys.START):
         return _by_key(credential, address)
     user, expires_at = tokens.verify(credential)
-    return _principal(user, "jwt", expires_at=expires_at)
+    return _principal(user, "jwt", expires_at=expires_at, seal=str(user.token_epoch))
 
 
 def _session(key: str) -> tuple[dict[str, Any], datetime] | None:
@@ -116,7 +116,8 @@ def _by_session(key: str) -> Principal | None:
         return None
     if not user.is_active:
         raise Refusal("account_disabled")
-    return _principal(user, "session", expires_at=expires_at, session_key=key)
+    seal = user.get_session_auth_hash()
+    return _principal(user, "session", expires_at=expires_at, session_key=key, seal=seal)
 
 
 def _same_password(user: User, session_hash: str) -> bool:

@@ -1,17 +1,21 @@
 """Who may still act, read again at the moment of the act: set-based, for many at once.
 
-Admission calls this inside its own transaction, so a key revoked or an account disabled is
-refused on the next call in every process, whatever a cache or an open socket believes.
+Admission calls this inside its own transaction, so a key revoked, a session ended or an account
+disabled is refused on the next call in every process, whatever a cache or an open socket believes.
+Readers that stay open are asked about by it every few seconds (chat.watching).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 from uuid import UUID
+
+from django.contrib.sessions.models import Session
+from django.utils.crypto import constant_time_compare
 
 from accounts.authentication import address_allowed
 from accounts.models import ApiKey, User
@@ -35,6 +39,7 @@ _KEY_COLUMNS: Final = (
     "last_used_at",
 )
 _USER_COLUMNS: Final = ("id", "email", "name", "role", "is_active", "preferences", "created_at")
+_SEAL_COLUMNS: Final = ("password", "token_epoch")
 LAST_USED_STEP: Final = timedelta(minutes=1)
 
 
@@ -73,7 +78,7 @@ def _key_refusal(key: dict[str, Any] | None, at: datetime, address: str | None) 
 
 
 def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
-    """For each claim its standing, or the refusal it meets. Two statements for any number."""
+    """For each claim its standing, or the refusal it meets. At most four statements for any number."""
     asked = list(claims)
     keys = {
         key["digest"]: key
@@ -89,8 +94,40 @@ def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]
         )
     }
     ids = [key["user_id"] for key in keys.values()] + [c.principal.user_id for c in asked if c.principal]
-    users = {user["id"]: user for user in rows.select(User, _USER_COLUMNS, by="id", values=ids)}
-    return [_standing(claim, keys, by_id, users, at) for claim in asked]
+    sealed = any(c.principal and c.principal.api_key_id is None for c in asked)
+    columns = _USER_COLUMNS + _SEAL_COLUMNS if sealed else _USER_COLUMNS
+    users = {user["id"]: user for user in rows.select(User, columns, by="id", values=ids)}
+    seals = {user_id: (_session_seal(user), str(user["token_epoch"])) for user_id, user in users.items() if sealed}
+    sessions = _sessions((c.principal.session_key for c in asked if c.principal and c.principal.session_key), at)
+    found: list[Standing | Refusal] = []
+    for claim in asked:
+        person = claim.principal
+        if person is not None and person.api_key_id is None and not _sealed(person, seals, sessions, at):
+            found.append(Refusal("not_authenticated" if person.method == "session" else "invalid_token"))
+        else:
+            found.append(_standing(claim, keys, by_id, users, at))
+    return found
+
+
+def _sessions(keys: Iterable[str], at: datetime) -> set[str]:
+    """Those of ``keys`` whose sessions have not ended."""
+    found = rows.select(Session, ("session_key", "expire_date"), by="session_key", values=keys)
+    return {session["session_key"] for session in found if session["expire_date"] > at}
+
+
+def _session_seal(user: dict[str, Any]) -> str:
+    """What a session of ``user`` opened now would be sealed with; takes the password's hash out of the row."""
+    return User(password=user.pop("password"), token_epoch=user["token_epoch"]).get_session_auth_hash()
+
+
+def _sealed(person: Principal, seals: dict[UUID, tuple[str, str]], sessions: set[str], at: datetime) -> bool:
+    """Whether the session or token that ``person`` came by still is what it was."""
+    if person.expires_at is not None and person.expires_at <= at:
+        return False
+    session, epoch = seals.get(person.user_id, ("", ""))
+    if person.method == "session":
+        return person.session_key in sessions and constant_time_compare(person.seal, session)
+    return person.seal == epoch
 
 
 def _standing(
@@ -107,7 +144,7 @@ def _standing(
         refusal = _key_refusal(key, at, claim.address)
     elif principal.api_key_id is not None:
         key = by_id.get(principal.api_key_id)
-        refusal = _key_refusal(key, at, None)  # its address was checked when it was authenticated
+        refusal = _key_refusal(key, at, claim.address or None)
     else:
         refusal = None
     if refusal is not None:
@@ -128,6 +165,8 @@ def _standing(
             name=user["name"],
         )
     assert principal is not None
+    if (principal.role, principal.scopes) != (user["role"], key and frozenset(key["scopes"])):
+        principal = replace(principal, role=user["role"], scopes=frozenset(key["scopes"]) if key else None)
     return Standing(principal, user, key)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +16,9 @@ class Principal:
     """A person, and by what they are known: session, JWT or API key.
 
     ``scopes`` is None for a person who may do all that is theirs; a key has the scopes it was
-    given and nothing else. REST framework's and Django's checks read the two properties.
+    given and nothing else. ``seal`` is what a session or token was found to stand on (the person's
+    password and epoch): when that has changed, it has ended. REST framework's and Django's checks
+    read the two properties.
     """
 
     user_id: UUID
@@ -28,6 +30,7 @@ class Principal:
     expires_at: datetime | None = None
     session_key: str | None = None
     name: str = ""
+    seal: str = field(default="", repr=False)
 
     @property
     def is_authenticated(self) -> bool:

@@ -16,7 +16,7 @@ from accounts.authentication import authenticate, check_csrf
 from accounts.claims import Claim
 from accounts.models import User
 from accounts.principal import Principal
-from chat import catalog
+from chat import catalog, engine
 from chat.catalog import CatalogModel
 from chat.requests import ChatRequest
 from chat.turn_jobs import Start
@@ -29,6 +29,7 @@ Result = TypeVar("Result")
 
 KEY_PREFIX = "oneai_"
 LONGEST_IDEMPOTENCY_KEY = 200
+LAST_WORD_SECONDS = 1.0
 
 
 def address(request: Request) -> str:
@@ -56,7 +57,7 @@ async def claim(request: Request) -> Claim:
         if digest is None:
             raise Refusal("invalid_api_key")
         return Claim(digest=digest, address=address(request))
-    return Claim(principal=await identify(request, unsafe=True))
+    return Claim(principal=await identify(request, unsafe=True), address=address(request))
 
 
 async def known_first(request: Request, work: Awaitable[Result], scope: str) -> Result:
@@ -177,27 +178,56 @@ async def until_gone(request: Request) -> None:
             return
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, None]) -> bool:
-    """Run ``work`` until it ends or the client leaves; whether it ended."""
+class Revoked(Exception):
+    """Whoever reads may not read on; ``refusal`` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, None], claim: Claim) -> bool:
+    """Run ``work`` until it ends or the client leaves; whether it ended. Revoked when ``claim`` holds no more."""
     task = asyncio.current_task()
     assert task is not None
     left = False
+    why: Refusal | None = None
 
     def gone(_: asyncio.Task[None]) -> None:
         nonlocal left
-        if not watcher.cancelled():
+        if not watcher.cancelled() and why is None:
             left = True
             task.cancel()
 
+    def revoked(refusal: Refusal) -> None:
+        nonlocal why
+        if not left:
+            why = refusal
+            task.cancel()
+
+    watches = engine.current().watches
+    watch = watches.open(claim, revoked)
     watcher = asyncio.create_task(until_gone(request))
     watcher.add_done_callback(gone)
     try:
         await work
         return True
     except asyncio.CancelledError:
-        if left and task.uncancel() == 0:
+        if (left or why) and task.uncancel() == 0:
+            if why is not None:
+                raise Revoked(why) from None
             return False
         raise
     finally:
+        watches.close(watch)
         watcher.remove_done_callback(gone)
         watcher.cancel()
+
+
+async def cut_off(request: Request, last: bytes = b"") -> None:
+    """End a streamed body now, with ``last``; who does not read that within a second does not get it."""
+    try:
+        async with asyncio.timeout(LAST_WORD_SECONDS):
+            await request.send({"type": "http.response.body", "body": last})
+    except TimeoutError:
+        pass

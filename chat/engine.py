@@ -26,6 +26,7 @@ from chat.replay import Answer, TurnStream
 from chat.runner import Producer
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Stop
 from chat.upstreams import Upstream, upstreams
+from chat.watching import Watches
 from oneai.kit import database, schema
 from oneai.kit.batcher import Batcher
 from oneai.kit.derived import derived_key
@@ -56,6 +57,7 @@ class Engine:
         self.worker = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.site = Site(url=settings.SITE_URL, name=settings.SITE_NAME)
         self.accepting = True
+        self.watches = Watches()
         self.producers: dict[UUID, Producer] = {}
         self.turns: dict[UUID, TurnStream] = {}
         self._upstreams: dict[str, Upstream] = upstreams()
@@ -79,6 +81,7 @@ class Engine:
         except Exception:
             log.exception("catalogue_unread")
         self.spawn(self._tick())
+        self.spawn(self.watches.run())
         self.spawn(self._every(REFRESH_SECONDS, catalog.refresh))
         self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
         self.spawn(self._every(ERASE_SECONDS, kept_answers.erase))

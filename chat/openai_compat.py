@@ -34,9 +34,10 @@ async def chat_completions(request: Request) -> None:
     if not request.headers.get("authorization"):
         raise Refusal("not_authenticated")
     asked, key, model = await door.known_first(request, read(), "chat")
+    claim = await door.claim(request)
     stream, started = await running.start_turn(
         Start(
-            claim=await door.claim(request),
+            claim=claim,
             door="v1",
             worker=running.worker,
             models=[model],
@@ -52,7 +53,15 @@ async def chat_completions(request: Request) -> None:
     headers = door.rate_headers(started.admitted if started else None)
     answer = _stream(request, stream, asked, headers) if asked.stream else _whole(request, stream, asked, headers)
     try:
-        ended = await door.while_connected(request, answer)
+        ended = await door.while_connected(request, answer, claim)
+    except door.Revoked as revoked:
+        if key is None:
+            running.abandon(stream)
+        if not request.answered:
+            raise revoked.refusal from None
+        if asked.stream:
+            await door.cut_off(request, openai_write.refused(revoked.refusal))
+        return
     except Refusal as refusal:
         if key is not None:  # asked again with this key, it would be told the same
             refusal.headers = {**refusal.headers, "x-should-retry": "false"}

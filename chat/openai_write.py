@@ -80,14 +80,18 @@ async def chunks(stream: TurnStream, asked: CompletionRequest) -> AsyncIterator[
                     out.append(sse.encode_data(orjson.dumps(frame | {"choices": [], "usage": _usage(event)})))
                 out.append(sse.encode_data(b"[DONE]"))
             elif event.name == events.MESSAGE_FAILED:
-                error = refusal_of(event).body(current_request_id(), openai=True)
-                out.append(sse.encode_data(orjson.dumps(error)))
+                out.append(refused(refusal_of(event)))
         if answer.closing is None:
             out += _calls(frame, calls, answer, asked)
         if out:
             yield b"".join(out)
         elif not group:
             yield sse.COMMENT
+
+
+def refused(refusal: Refusal) -> bytes:
+    """The event that ends a stream without ``[DONE]``."""
+    return sse.encode_data(orjson.dumps(refusal.body(current_request_id(), openai=True)))
 
 
 def _frame(stream: TurnStream, answer: Answer, kind: str) -> dict[str, Any]:

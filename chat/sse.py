@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from accounts.claims import Claim
 from chat import door, engine, events, requests
 from chat.catalog import CatalogModel
 from chat.replay import TurnStream, follow
@@ -32,7 +33,7 @@ async def send_message(request: Request) -> None:
     claim = await door.claim(request)
     digest = door.body_digest(request) if key else ""
     stream, started = await running.start_turn(door.send(asked, models, claim, "api", running.worker, key, digest))
-    await _watch(request, stream, None, door.rate_headers(started.admitted if started else None))
+    await _watch(request, stream, None, claim, door.rate_headers(started.admitted if started else None))
 
 
 async def resume(request: Request) -> None:
@@ -46,7 +47,7 @@ async def resume(request: Request) -> None:
         after = events.read_vector(place, len(stream.answers))
         if after is None:
             raise Refusal("invalid_value", "The place to go on from is not one of this turn's.", param="after")
-    await _watch(request, stream, after, [])
+    await _watch(request, stream, after, Claim(principal=principal, address=door.address(request)), [])
 
 
 async def stop(request: Request) -> None:
@@ -60,9 +61,14 @@ async def stop(request: Request) -> None:
     await send_json(request, 202, {"status": "stopping"})
 
 
-async def _watch(request: Request, stream: TurnStream, after: list[int] | None, headers: Headers) -> None:
+async def _watch(request: Request, stream: TurnStream, after: list[int] | None, claim: Claim, headers: Headers) -> None:
     await request.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
-    ended = await door.while_connected(request, _send_events(request, stream, after))
+    try:
+        ended = await door.while_connected(request, _send_events(request, stream, after), claim)
+    except door.Revoked:
+        # The answer goes on and is kept for its owner. Whoever comes back for it is told why not.
+        await door.cut_off(request)
+        return
     if ended:
         await request.send({"type": "http.response.body", "body": b""})
 

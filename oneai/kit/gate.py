@@ -232,7 +232,7 @@ class Gate:
         async def guarded_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = scope["answered"] = message["status"]
                 headers = self._finish(path, list(message.get("headers", ())), request_id, nonce, origin)
                 if path.startswith("/v1/"):
                     headers.append((b"openai-processing-ms", b"%d" % ((time.perf_counter() - started) * 1000)))

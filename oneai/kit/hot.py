@@ -51,6 +51,11 @@ class Request:
         self.body = parts[0] if len(parts) == 1 else b"".join(parts)
 
     @property
+    def answered(self) -> bool:
+        """Whether the status has gone out, so that nothing can be refused any more."""
+        return "answered" in self.scope
+
+    @property
     def cookies(self) -> dict[str, str]:
         if self._cookies is None:
             # Split only: the standard library's parser takes quadratic time on quoted values and drops

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import httpx
 import pytest
 
-from tests.servers.site import Newcomer, Site
+from tests.chat.browser import Browser
+from tests.servers.site import Site
 
 BODY = {"content": "Hello.", "model": "openai/gpt-4o-mini"}
 
@@ -15,18 +14,8 @@ BODY = {"content": "Hello.", "model": "openai/gpt-4o-mini"}
 @pytest.fixture(scope="module")
 def signed_in(live_site: Site) -> httpx.Client:
     """A browser's cookies after signing in by the form, and the token of its page."""
-    user: Newcomer = live_site.new_user("pro")
-    client = httpx.Client(base_url=live_site.url, follow_redirects=False, headers={"X-Forwarded-For": "203.0.113.77"})
-    page = client.get("/login")
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-    assert token
-    form = {"login": user.email, "password": user.password, "csrfmiddlewaretoken": token.group(1)}
-    answer = client.post("/login", data=form, headers={"Referer": live_site.url + "/login", "Origin": live_site.url})
-    assert answer.status_code == 302, answer.text[:500]
-    chat = client.get("/c")
-    found = re.search(r'name="csrf-token" content="([^"]+)"', chat.text)
-    assert found
-    client.headers["X-CSRFToken"] = found.group(1)
+    client = Browser(live_site, live_site.new_user("pro")).http
+    del client.headers["Origin"]
     return client
 
 

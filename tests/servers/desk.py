@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+from contextlib import redirect_stdout
 
 
 def main() -> None:
@@ -24,7 +25,8 @@ def main() -> None:
         out, err = io.StringIO(), io.StringIO()
         ok = True
         try:
-            call_command(name, *arguments, stdout=out, stderr=err)
+            with redirect_stdout(out):  # what a line of `shell -c` prints
+                call_command(name, *arguments, stdout=out, stderr=err)
         except CommandError as error:
             ok = False
             err.write(str(error))
