@@ -68,7 +68,7 @@ def keys_and_tokens(site: Site, user: Callable[[], Newcomer]) -> dict[str, Way]:
             site, user(), "User.objects.filter(pk=user.pk).update(is_active=False)", "account_disabled"
         ),
         "the token's person signs out everywhere": by_token(site, user(), "standing.end_sign_ins(user)"),
-        "the token expires": by_token(site, user(), "", seconds=5),
+        "the token expires": by_token(site, user(), "", seconds=10),
     }
 
 
