@@ -25,7 +25,7 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DEBUG
 RUN groupadd --system --gid 10001 oneai && useradd --system --uid 10001 --gid oneai --no-create-home oneai
 COPY --from=packages /app/.venv .venv
 COPY manage.py pyproject.toml ./
-COPY tools/__init__.py tools/serve.py tools/healthcheck.py tools/
+COPY tools/__init__.py tools/serve.py tools/web_supervisor.py tools/web_worker.py tools/healthcheck.py tools/
 COPY accounts accounts
 COPY adminpanel adminpanel
 COPY billing billing

@@ -50,7 +50,7 @@ demo: ## try again to install the small local model
 	@$(MAKE) .venv/.made-demo
 
 faults: .venv/.made-dev build ## the long proofs and what kills, cuts and stalls things, on both databases
-	@exec $(BIN)/python tools/suite.py -m "faults or slow"
+	@exec $(BIN)/python tools/suite.py -m "faults or slow" --full
 
 lock: .venv/.made ## new locks from requirements/*.in (UPGRADE=1 takes newer versions)
 	@exec $(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hmac
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -42,8 +43,11 @@ REFRESH_SECONDS: Final = 5.0
 COMMENT_SECONDS: Final = 15.0
 KEEP_SECONDS: Final = 30.0
 ERASE_SECONDS: Final = 60.0
+ACCEPT_SECONDS: Final = 10.0  # connections that are open may bring turns, each of which has as long again
 DRAIN_SECONDS: Final = 20.0
+LEAVE_SECONDS: Final = 28.0
 MOST_RUNNING: Final = 5000
+FILES_A_TURN: Final = 4  # a quarter of the file descriptors may lead upstream; clients and the database need theirs
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 
 
@@ -58,6 +62,9 @@ class Engine:
         self.site = Site(url=settings.SITE_URL, name=settings.SITE_NAME)
         self.accepting = True
         self.watches = Watches()
+        self._leaving_since: float | None = None
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.most_running = MOST_RUNNING if files < 0 else min(MOST_RUNNING, files // FILES_A_TURN)
         self.producers: dict[UUID, Producer] = {}
         self.turns: dict[UUID, TurnStream] = {}
         self._upstreams: dict[str, Upstream] = upstreams()
@@ -118,33 +125,42 @@ class Engine:
                 return
 
     def begin_shutdown(self) -> None:
-        """No new turns; running ones have 20 seconds, then they are marked."""
-        if self.accepting:
-            self.accepting = False
+        """The clock of the end: new turns for some seconds more, running ones for 20, then they are marked.
+
+        The server stops listening, and what still comes on connections that are open must not fail.
+        """
+        if self._leaving_since is None:
+            self._leaving_since = self._loop.time()
             log.info("draining", running=len(self.producers))
+            self._loop.call_later(ACCEPT_SECONDS, self._refuse_turns)
             self._loop.call_later(DRAIN_SECONDS, self._interrupt_all)
+
+    def _refuse_turns(self) -> None:
+        self.accepting = False
 
     def _interrupt_all(self) -> None:
         for producer in list(self.producers.values()):
             producer.stop("shutdown")
 
     async def shut_down(self) -> None:
-        """End what runs, write everything down, close."""
+        """End what runs, write everything down, close; within 30 seconds of ``begin_shutdown``."""
         self.begin_shutdown()
-        waited = 0.0
-        while self.producers and waited < DRAIN_SECONDS:
-            await asyncio.sleep(0.1)
-            waited += 0.1
+        self._refuse_turns()  # the last connection is closed
+        assert self._leaving_since is not None
+        await self._wait_for_producers(self._leaving_since + DRAIN_SECONDS)
         self._interrupt_all()
-        if running := [producer.task for producer in self.producers.values() if producer.task]:
-            await asyncio.wait(running, timeout=8)
+        await self._wait_for_producers(max(self._leaving_since + LEAVE_SECONDS, self._loop.time() + 3.0))
         for task in list(self._tasks):
             task.cancel()
         await self.batcher.close()
         await self.streams.close()
-        self._background.submit(connection.close)
+        self._background.submit(database.release_connection)
         self._background.shutdown(wait=True)
         log.info("engine_stopped", left=len(self.producers))
+
+    async def _wait_for_producers(self, until: float) -> None:
+        while self.producers and self._loop.time() < until:  # noqa: ASYNC110 (once, at the end of a process)
+            await asyncio.sleep(0.05)
 
     async def _run_background(self, work: Any) -> Any:
         return await self._loop.run_in_executor(self._background, work)
@@ -156,7 +172,7 @@ class Engine:
                 await self._run_background(work)
             except Exception as error:
                 log.error("background_failed", work=work.__name__, error=type(error).__name__, text=str(error)[:200])
-                await self._run_background(connection.close)
+                await self._run_background(database.release_connection)
 
     async def _first_sync(self) -> None:
         for wait in (0, 2, 5, 10, 30, 60):
@@ -206,7 +222,7 @@ class Engine:
         """
         if not self.accepting:
             raise Refusal("shutting_down", retry_after=3)
-        if len(self.producers) + len(start.models) > MOST_RUNNING:
+        if len(self.producers) + len(start.models) > self.most_running:
             raise Refusal("unavailable", retry_after=2)
         if any(model.upstream not in self._upstreams for model in start.models):
             raise Refusal("model_not_usable", param="model")

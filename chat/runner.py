@@ -225,7 +225,7 @@ class Producer:
             return Outcome("stopped", "stop")
         if self.ending == "timeout":
             return self._broken(Refusal("upstream_timeout"))
-        return self._broken(Refusal("interrupted"))
+        return self._broken(Refusal("restarted"))
 
     def _broken(self, refusal: Refusal) -> Outcome:
         """``interrupted`` when there is text to keep, else ``failed``."""

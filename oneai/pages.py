@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from oneai.kit.connections import connections
 from oneai.kit.drf import as_refusal
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import current_request_id, is_api
@@ -44,8 +45,13 @@ _migrated = False
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Whether the database answers and has every migration: 200, else 503."""
+    """Whether the database answers and has every migration, and the site is not being stopped: 200, else 503.
+
+    A process that alone is renewed says nothing of it: its siblings serve.
+    """
     global _migrated
+    if connections.stopping:
+        return JsonResponse({"status": "unavailable", "reason": "the server is stopping"}, status=503)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

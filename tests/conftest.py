@@ -56,6 +56,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="leave to the run on the other database what one run is enough for: on PostgreSQL, tests that use no "
         "database; on SQLite, tests marked slow or faults that use one",
     )
+    parser.addoption("--full", action="store_true", help="run long proofs at their full length instead of a sample")
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether a long proof runs at its full length (--full) or as a sample."""
+    return bool(pytestconfig.getoption("--full"))
 
 
 def pytest_report_header() -> list[str]:

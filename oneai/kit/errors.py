@@ -65,6 +65,7 @@ CODES: Final[dict[str, Code]] = {
     "upstream_overloaded": Code(503, "server_error", "The model is overloaded. Try again, or choose another."),
     "platform_limit_reached": Code(503, "server_error", "The platform has reached today's spending limit."),
     "shutting_down": Code(503, "server_error", "The server is restarting. Try again in a moment."),
+    "restarted": Code(503, "server_error", "The server was restarted while answering."),
     "unavailable": Code(503, "server_error", "The service is not available at the moment. Try again shortly."),
     "upstream_timeout": Code(504, "server_error", "The model's provider did not answer in time."),
 }

@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from oneai.kit import entropy
+from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.logs import access_line, request_ids
 from oneai.kit.pages_errors import error_page
@@ -317,4 +318,6 @@ class Gate:
         if not has_cache and (signed_in or is_api(path) or path.startswith(("/c", "/admin", "/accounts", "/settings"))):
             kept.append((b"cache-control", b"no-store, private"))
         kept += self.policy.cors(path, origin)
+        if connections.last_answer:
+            kept.append((b"connection", b"close"))
         return kept

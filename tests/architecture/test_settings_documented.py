@@ -11,8 +11,8 @@ from tests.architecture.source import ROOT, product_modules, tree
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 HANDBOOK = (ROOT / "docs" / "operations" / "settings.md").read_text(encoding="utf-8")
 READERS = {"text", "present", "flag", "number", "listed", "url", "database", "debug"}
-# Read by `make run` alone (tools/), which is development.
-OF_THE_TOOLS = {"HOST", "WEB_CONCURRENCY", "LOCAL_MODEL"}
+# Read by what starts the processes (tools/).
+OF_THE_TOOLS = {"HOST", "WEB_CONCURRENCY", "DRAIN_NOTICE", "LOCAL_MODEL"}
 
 
 def read_by_the_code() -> set[str]:

@@ -142,6 +142,10 @@ class Site:
         assert self._web is not None
         return self._web.pid
 
+    def log(self) -> str:
+        """Everything that the web processes and their supervisor have printed so far."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+
     def stop(self) -> None:
         """End everything."""
         if self._desk and self._desk.stdin:
