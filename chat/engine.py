@@ -280,7 +280,7 @@ class Engine:
             answer=answer,
             started=started,
             generation=generation,
-            stored=start.messages is None,
+            stored=start.stored,
             kept=start.keeps_answer,
             endpoint=self.endpoint(generation.model.upstream),
             site=self.site,

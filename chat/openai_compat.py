@@ -42,6 +42,7 @@ async def chat_completions(request: Request) -> None:
             worker=running.worker,
             models=[model],
             messages=asked.messages,
+            store=asked.store,
             max_tokens=asked.max_tokens,
             params=asked.params,
             idempotency_key=key,

@@ -79,8 +79,6 @@ def read(body: dict[str, Any]) -> CompletionRequest:
         raise Refusal("unsupported_parameter", "n must be 1.", param="n")
     if body.get("modalities") not in (None, ["text"]):
         raise Refusal("unsupported_parameter", 'modalities must be ["text"].', param="modalities")
-    if requests.yes_no(body, "store"):
-        raise Refusal("unsupported_parameter", "store is not supported yet.", param="store")
     options = body.get("stream_options")
     if options is not None and not isinstance(options, dict):
         raise invalid("stream_options", "stream_options must be an object.")

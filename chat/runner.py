@@ -349,6 +349,7 @@ class Producer:
             delivered_bytes=self.delivered_bytes,
             kept=self._kept(),
             by_producer=True,
+            tool_calls=tool_calls.joined(self.answer.tool_calls) if self.stored else [],
         )
         finished = await self._commit(job)
         data: dict[str, Any] = {"message_id": self.answer.message_id}

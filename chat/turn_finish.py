@@ -67,6 +67,8 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
             _end_generations(alike, at, by_producer=by_producer, settled=settled)
             _end_messages(alike, by_producer=by_producer, settled=settled)
     kept_answers.save(job.kept for job in ends)
+    called = [{"id": job.message_id, "metadata": {"tool_calls": job.tool_calls}} for job in ends if job.tool_calls]
+    rows.update(Message, called)
     rows.update(
         Turn,
         [{"id": turn_id, "finished_at": at} for turn_id in dict.fromkeys(job.turn_id for job in ends)],

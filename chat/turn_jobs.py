@@ -26,8 +26,8 @@ class Kind(StrEnum):
 class Start:
     """A wish to start a turn: each of ``models`` answers, in this order, all or none.
 
-    ``message_id`` is the message that a turn of another kind than SEND is about. On ``/v1`` without
-    storing, ``messages`` is the whole prompt.
+    ``message_id`` is the message that a turn of another kind than SEND is about. On ``/v1`` ``messages``
+    is the whole prompt, and ``store`` makes a conversation of it.
     """
 
     claim: Claim
@@ -43,12 +43,18 @@ class Start:
     instruction: str = ""
     system: str | None = None
     messages: list[dict[str, Any]] | None = None
+    store: bool = False
     max_tokens: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
     temporary: bool = False
     idempotency_key: str | None = None
     body_digest: str = ""
     withdrawn: bool = False  # set while it waits: its caller has been told that the database is away
+
+    @property
+    def stored(self) -> bool:
+        """Whether question and answer are messages of a conversation."""
+        return self.messages is None or self.store
 
     @property
     def keeps_answer(self) -> bool:
@@ -132,6 +138,7 @@ class Finish:
     upstream_id: str = ""
     delivered_bytes: int = 0
     kept: Kept | None = None
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
     late: bool = False
     by_producer: bool = False
     look_after: timedelta = timedelta(0)

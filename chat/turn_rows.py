@@ -46,7 +46,8 @@ def changed_conversation(job: Start, conversation: Row, started: Started, at: da
     }
 
 
-def _message(started: Started) -> Row:
+def message_row(started: Started) -> Row:
+    """What is the same in every new message of a turn."""
     return {
         "conversation_id": started.conversation_id,
         "user_id": started.user_id,
@@ -60,7 +61,7 @@ def _message(started: Started) -> Row:
 
 def question(job: Start, started: Started, parent: UUID | None, at: datetime) -> Row:
     """What was asked."""
-    return _message(started) | {
+    return message_row(started) | {
         "id": started.user_message_id,
         "role": Message.Role.USER,
         "content": job.content,
@@ -73,13 +74,13 @@ def question(job: Start, started: Started, parent: UUID | None, at: datetime) ->
     }
 
 
-def answers(started: Started, parent: UUID, at: datetime) -> list[Row]:
+def answers(started: Started, parent: UUID | None, at: datetime) -> list[Row]:
     """The answers that the producers will fill, side by side below the question.
 
     They are of the same moment; what tells them apart in every order is their ids, which rise.
     """
     return [
-        _message(started)
+        message_row(started)
         | {
             "id": generation.message_id,
             "role": Message.Role.ASSISTANT,
@@ -120,7 +121,7 @@ def generation_rows(job: Start, started: Started, at: datetime) -> list[Row]:
             "turn_id": started.turn_id,
             "user_id": started.user_id,
             "position": position,
-            "message_id": generation.message_id if job.messages is None else None,
+            "message_id": generation.message_id if job.stored else None,
             "model_id": generation.model.slug,
             "hold_id": generation.hold_id,
             "price_id": generation.price.id,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from accounts.claims import Standing, standings, touch_keys
-from chat import context, kept_answers, titles
+from chat import context, kept_answers, openai_store, titles
 from chat.catalog import CatalogModel
 from chat.conversations import active_paths
 from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
@@ -23,6 +23,7 @@ from quotas.ledger import Ask, Book, KeyLimits, Price
 
 IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
 HISTORY_DEPTH: Final = 400
+MESSAGES_AT_ONCE: Final = 500  # a statement takes so many parameters and no more
 
 _CONVERSATION: Final = ("id", "user_id", "system", "active_message_id", "message_count", "deleted_at", "title")
 _PARENT: Final = ("id", "conversation_id", "role", "status")
@@ -100,7 +101,8 @@ def apply(
         except Refusal as refusal:
             results[id(job)] = refusal
     rows.insert(Conversation, out.conversations)
-    rows.insert(Message, out.messages)
+    for first in range(0, len(out.messages), MESSAGES_AT_ONCE):
+        rows.insert(Message, out.messages[first : first + MESSAGES_AT_ONCE])
     rows.insert(Turn, out.turns)
     rows.insert(Generation, out.generations)
     rows.insert(KeptAnswer, out.kept)
@@ -201,6 +203,10 @@ def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, 
             out.changed[conversation["id"]] = changed_conversation(job, conversation, started, at)
         out.messages.append(question(job, started, leaf, at))
         out.messages += answers(started, started.user_message_id, at)
+    elif job.store:
+        made, said = openai_store.begin(job, started, at)
+        out.conversations.append(made)
+        out.messages += said
     out.turns.append(turn_row(job, started, principal.api_key_id, at))
     out.generations += generation_rows(job, started, at)
     if job.keeps_answer:
