@@ -78,12 +78,9 @@ def _key_refusal(key: dict[str, Any] | None, at: datetime, address: str | None) 
 
 
 def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
-    """For each claim its standing, or the refusal it meets. At most four statements for any number."""
+    """For each claim its standing, or the refusal it meets. One statement for keys, up to three for the rest."""
     asked = list(claims)
-    keys = {
-        key["digest"]: key
-        for key in rows.select(ApiKey, _KEY_COLUMNS, by="digest", values=[c.digest for c in asked if c.digest])
-    }
+    keys, users = _keys_and_users([claim.digest for claim in asked if claim.digest])
     by_id = {
         key["id"]: key
         for key in rows.select(
@@ -93,11 +90,12 @@ def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]
             values=[c.principal.api_key_id for c in asked if c.principal and c.principal.api_key_id],
         )
     }
-    ids = [key["user_id"] for key in keys.values()] + [c.principal.user_id for c in asked if c.principal]
-    sealed = any(c.principal and c.principal.api_key_id is None for c in asked)
+    people = [claim.principal for claim in asked if claim.principal]
+    sealed = any(person.api_key_id is None for person in people)
     columns = _USER_COLUMNS + _SEAL_COLUMNS if sealed else _USER_COLUMNS
-    users = {user["id"]: user for user in rows.select(User, columns, by="id", values=ids)}
-    seals = {user_id: (_session_seal(user), str(user["token_epoch"])) for user_id, user in users.items() if sealed}
+    named = {row["id"]: row for row in rows.select(User, columns, by="id", values=[one.user_id for one in people])}
+    seals = {user_id: (_session_seal(user), str(user["token_epoch"])) for user_id, user in named.items() if sealed}
+    users |= named
     sessions = _sessions((c.principal.session_key for c in asked if c.principal and c.principal.session_key), at)
     found: list[Standing | Refusal] = []
     for claim in asked:
@@ -128,6 +126,23 @@ def _sealed(person: Principal, seals: dict[UUID, tuple[str, str]], sessions: set
     if person.method == "session":
         return person.session_key in sessions and constant_time_compare(person.seal, session)
     return person.seal == epoch
+
+
+def _keys_and_users(digests: list[str]) -> tuple[dict[str, dict[str, Any]], dict[UUID, dict[str, Any]]]:
+    """Keys by their digest, and their people by id."""
+    if not digests:
+        return {}, {}
+    key, user = rows.table(ApiKey), rows.table(User)
+    names = [f"k.{key.columns[name]}" for name in _KEY_COLUMNS] + [f"u.{user.columns[name]}" for name in _USER_COLUMNS]
+    sql = (
+        f"SELECT {','.join(names)} FROM {key.name} k JOIN {user.name} u ON u.id = k.user_id "  # noqa: S608 (names of ours)
+        f"WHERE k.digest IN ({rows.marks(len(digests))})"
+    )
+    found = rows.query(key, sql, digests)
+    width = len(_KEY_COLUMNS)
+    keys = key.decoded(_KEY_COLUMNS, [record[:width] for record in found])
+    users = user.decoded(_USER_COLUMNS, [record[width:] for record in found])
+    return {row["digest"]: row for row in keys}, {row["id"]: row for row in users}
 
 
 def _standing(

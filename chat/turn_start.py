@@ -69,6 +69,7 @@ def _read(jobs: Sequence[Start], at: datetime) -> _Read:
     }
     expired = [turn for turn in turns.values() if turn["created_at"] < at - IDEMPOTENCY_KEPT]
     rows.update(Turn, [{"id": turn["id"], "idempotency_key": None} for turn in expired])
+    rows.flush()  # before a new turn takes the key
     for turn in expired:
         del turns[turn["user_id"], turn["idempotency_key"]]
     conversations = {

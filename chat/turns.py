@@ -13,6 +13,7 @@ from django.db import transaction
 
 from accounts.claims import Standing
 from chat import turn_finish, turn_jobs, turn_start
+from oneai.kit import rows
 from oneai.kit.clock import now
 from quotas.ledger import Book
 
@@ -25,6 +26,11 @@ def apply(jobs: Sequence[Any]) -> list[Any]:
 
 def apply_in_transaction(jobs: Sequence[Any]) -> list[Any]:
     """As ``apply``, inside the caller's transaction."""
+    with rows.together():
+        return _apply(jobs)
+
+
+def _apply(jobs: Sequence[Any]) -> list[Any]:
     at = now()
     starts = [job for job in jobs if isinstance(job, turn_jobs.Start)]
     ends = [job for job in jobs if isinstance(job, turn_jobs.Finish)]

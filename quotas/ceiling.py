@@ -32,6 +32,7 @@ ALL_LOCKED_SECONDS: Final = 5.0
 Key = tuple[date, int]
 _NAMES: Final = ("id", "day", "shard", "quota_limit", "used", "held", "overrun")
 _take_all_until = 0.0
+_seen: tuple[date, int] | None = None  # the day whose shards this process found there, and its limit then
 
 
 class Contended(OperationalError):
@@ -156,6 +157,17 @@ class Ceiling:
     # Locks ---------------------------------------------------------------------------------------
     def _open(self, nano: int) -> Shard:
         """Lock the shards to begin with and choose the one to hold in."""
+        global _seen
+        if _seen == (self._today, daily_limit()) and time.monotonic() >= _take_all_until:
+            # The day is shared out. Any shard will do: when it turns out short, ``take`` gathers.
+            known = [key for key in self._older if key[0] == self._today]
+            start = known[0] if known else (self._today, random.randrange(SHARDS[connection.vendor]))  # noqa: S311
+            self._lock({start} | self._older)
+            shard = self._mine.get(start)
+            if shard is not None:
+                if shard.room < nano * ROOMY:
+                    _seen = None  # from now on, look before locking
+                return shard
         seen = self._read("day = %s", [self._today])
         if not seen:
             self._make()
@@ -169,10 +181,12 @@ class Ceiling:
             self._lock({(row.day, row.shard) for row in seen} | self._older)
             self._all = True
             self._rescale()
+            _seen = (self._today, daily_limit())
             shards = [shard for shard in self._mine.values() if shard.day == self._today]
             return max(shards, key=lambda shard: shard.room)
         key = (choice.day, choice.shard)
         self._lock({key} | self._older)
+        _seen = (self._today, daily_limit())
         return self._mine[key]
 
     def _gather(self, home: Shard, nano: int) -> None:
@@ -233,9 +247,7 @@ class Ceiling:
         suffix = f" {locking}" if connection.vendor == "postgresql" else ""
         sql = f"SELECT {','.join(_NAMES)} FROM {this.name} WHERE {condition} ORDER BY day, shard{suffix}"  # noqa: S608
         values = [this.to_db("day", value) if isinstance(value, date) else value for value in params]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            return [Shard(**row) for row in this.decoded(_NAMES, cursor.fetchall())]
+        return [Shard(**row) for row in this.decoded(_NAMES, rows.query(this, sql, values))]
 
     def _make(self) -> None:
         """Today's shards, unless somebody was faster."""

@@ -165,9 +165,7 @@ def default_allowance(at: datetime) -> dict[str, Any] | None:
         "ORDER BY starts_at DESC, id DESC LIMIT 1"
     )
     moment = this.to_db("starts_at", at)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [moment, moment])
-        found = this.decoded(ALLOWANCE, cursor.fetchall())
+    found = this.decoded(ALLOWANCE, rows.query(this, sql, [moment, moment]))
     return allowance_json(found[0]) if found else None
 
 
@@ -185,9 +183,7 @@ def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: d
     sql = f"SELECT {names} FROM {this.name} WHERE (user_id IN ({rows.marks(len(users))}) AND reset_at > %s)"  # noqa: S608
     if extra:
         sql += f" OR id IN ({rows.marks(len(extra))})"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*users, this.to_db("reset_at", at), *extra])
-        found = this.decoded(_COUNTER, cursor.fetchall())
+    found = this.decoded(_COUNTER, rows.query(this, sql, [*users, this.to_db("reset_at", at), *extra]))
     return [
         Counter(
             id=row["id"],

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db import IntegrityError
-
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
 from quotas import chain
@@ -134,7 +132,7 @@ class Journal:
         self._grants, self._entries, self._usage = [], [], []
 
     def _write_accounts(self, changed: list[Account]) -> None:
-        written = rows.update(
+        rows.update(
             QuotaAccount,
             [
                 {
@@ -146,8 +144,8 @@ class Journal:
                 }
                 for account in changed
             ],
+            exactly=True,
         )
-        _check(written, len(changed), "accounts")
         for account in changed:
             account.changed = False
 
@@ -155,7 +153,7 @@ class Journal:
         new = [counter for counter in counters if counter.is_new]
         old = [counter for counter in counters if not counter.is_new]
         rows.insert(QuotaCounter, [self._new_counter(counter) for counter in new])
-        written = rows.update(
+        rows.update(
             QuotaCounter,
             [
                 {
@@ -168,8 +166,8 @@ class Journal:
                 }
                 for counter in old
             ],
+            exactly=True,
         )
-        _check(written, len(old), "counters")
         for counter in counters:
             counter.is_new = counter.changed = False
 
@@ -194,7 +192,7 @@ class Journal:
         new = [hold for hold in holds if hold.is_new]
         old = [hold for hold in holds if not hold.is_new]
         rows.insert(Hold, [self._new_hold(hold) for hold in new])
-        written = rows.update(
+        rows.update(
             Hold,
             [
                 {
@@ -206,8 +204,8 @@ class Journal:
                 for hold in old
             ],
             where="t.state IN ('held', 'orphaned')",
+            exactly=True,
         )
-        _check(written, len(old), "holds")
         relined = [hold for hold in old if hold.relined]
         rows.update(Hold, [{"id": hold.id, "lines": hold.lines} for hold in relined])
         for hold in holds:
@@ -236,8 +234,3 @@ class Journal:
             "created_at": hold.created_at,
             "closed_at": None if hold.is_open else self._at,
         }
-
-
-def _check(written: int, expected: int, what: str) -> None:
-    if written != expected:
-        raise IntegrityError(f"{what}: {expected} rows to change, {written} changed")

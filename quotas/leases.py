@@ -66,6 +66,7 @@ def heartbeat(hold_ids: Sequence[UUID], at: datetime) -> None:
         f"WHERE id IN (SELECT id FROM {this.name} WHERE id IN ({rows.marks(len(ids))}) "
         f"AND state IN ('held', 'orphaned') ORDER BY id{_unlocked()})"
     )
+    rows.flush()
     with connection.cursor() as cursor:
         cursor.execute(sql, [this.to_db("heartbeat_at", at), *ids])
 

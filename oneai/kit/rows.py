@@ -6,14 +6,17 @@ through the ORM and the other way round. Every function runs in the caller's tra
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
 import orjson
-from django.db import connection, models
+from django.db import IntegrityError, connection, models
 
 Row = dict[str, Any]
 _IDENTITY: Callable[[Any], Any] = lambda value: value  # noqa: E731 (a name for "as it is")
@@ -76,11 +79,11 @@ class Table:
         self.types: dict[str, str] = {}
         self._to: dict[str, Callable[[Any], Any]] = {}
         self._from: dict[str, Callable[[Any], Any]] = {}
-        for field in model._meta.concrete_fields:
-            name = field.attname
-            self.columns[name] = field.column or name
-            self.types[name] = _column_type(field)
-            self._to[name], self._from[name] = _converters(field, vendor)
+        for column in model._meta.concrete_fields:
+            name = column.attname
+            self.columns[name] = column.column or name
+            self.types[name] = _column_type(column)
+            self._to[name], self._from[name] = _converters(column, vendor)
         self.key = model._meta.pk.attname
 
     def to_db(self, name: str, value: Any) -> Any:
@@ -136,9 +139,107 @@ def _execute(this: Table, sql: str, params: list[Any]) -> Any:
         return cursor
 
 
+@dataclass(slots=True)
+class _Write:
+    """An INSERT or UPDATE that waits. ``exactly``: how many rows it must change, None: any number."""
+
+    this: Table
+    sql: str
+    params: list[Any]
+    exactly: int | None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The writes of one transaction that wait for each other, and the rows that they touch."""
+
+    writes: list[_Write] = field(default_factory=list)
+    keys: dict[str, set[Any] | None] = field(default_factory=dict)  # by table; None: any row of it
+
+
+class _Local(threading.local):
+    waiting: _Waiting | None = None
+
+
+_local = _Local()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Inside, writes wait for each other and go to PostgreSQL as one statement: one round trip, one plan.
+
+    Reads of this module see them (what waits is written first), and so does whatever calls ``flush``.
+    Writes that touch the same row never share a statement, which would lose one of them. On SQLite,
+    where a statement is a function call, nothing waits.
+    """
+    if connection.vendor != "postgresql" or _local.waiting is not None:
+        yield
+        return
+    _local.waiting = _Waiting()
+    try:
+        yield
+        flush()
+    finally:
+        _local.waiting = None
+
+
+def flush() -> None:
+    """Write what waits. IntegrityError when a write changed another number of rows than it must."""
+    waiting = _local.waiting
+    if waiting is None or not waiting.writes:
+        return
+    writes = waiting.writes
+    _local.waiting = None
+    try:
+        if len(writes) == 1:
+            _write(writes[0])
+            return
+        parts = ",".join(f"w{index} AS ({write.sql} RETURNING 1)" for index, write in enumerate(writes))
+        counts = ",".join(f"(SELECT count(*) FROM w{index})" for index in range(len(writes)))  # noqa: S608
+        params = [value for write in writes for value in write.params]
+        found = _execute(writes[0].this, f"WITH {parts} SELECT {counts}", params).fetchone()
+        for write, count in zip(writes, found, strict=True):
+            _check(write, count)
+    finally:
+        _local.waiting = _Waiting()
+
+
+def _write(write: _Write) -> None:
+    _check(write, int(_execute(write.this, write.sql, write.params).rowcount))
+
+
+def _check(write: _Write, count: int) -> None:
+    if write.exactly is not None and count != write.exactly:
+        raise IntegrityError(f"{write.this.name}: {write.exactly} rows to change, {count} changed")
+
+
+def _submit(write: _Write, key: str, rows: Sequence[Row]) -> None:
+    waiting = _local.waiting
+    if waiting is None:
+        _write(write)
+        return
+    table_name = write.this.name
+    touched = {row[key] for row in rows} if key in rows[0] else None
+    if table_name in waiting.keys:
+        others = waiting.keys[table_name]
+        if others is None or touched is None or not touched.isdisjoint(others):
+            flush()
+            waiting = _local.waiting
+            assert waiting is not None
+    waiting.writes.append(write)
+    others = waiting.keys.get(table_name, set())
+    waiting.keys[table_name] = None if others is None or touched is None else others | touched
+
+
 def marks(count: int) -> str:
     """``%s`` for each of ``count`` parameters, with commas."""
     return ",".join(["%s"] * count)
+
+
+def query(this: Table, sql: str, params: Sequence[Any]) -> list[Any]:
+    """The records that ``sql``, a statement of ours, gives; what waits is written first."""
+    flush()
+    return list(_execute(this, sql, list(params)).fetchall())
 
 
 def select(
@@ -169,13 +270,13 @@ def select(
         sql += f" ORDER BY {order}"
     if lock and this.vendor == "postgresql":
         sql += " FOR UPDATE"
-    return this.decoded(names, _execute(this, sql, [*wanted, *params]).fetchall())
+    return this.decoded(names, query(this, sql, [*wanted, *params]))
 
 
-def insert(model: type[models.Model], rows: Sequence[Row], *, ignore_conflicts: bool = False) -> int:
-    """Insert ``rows`` (all with the same keys) in one statement; returns how many went in."""
+def insert(model: type[models.Model], rows: Sequence[Row], *, ignore_conflicts: bool = False) -> None:
+    """Insert ``rows`` (all with the same keys) in one statement."""
     if not rows:
-        return 0
+        return
     this = table(model)
     names = list(rows[0])
     row_marks = f"({marks(len(names))})"
@@ -184,17 +285,19 @@ def insert(model: type[models.Model], rows: Sequence[Row], *, ignore_conflicts: 
     sql += ",".join([row_marks] * len(rows))
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
-    return int(_execute(this, sql, params).rowcount)
+    _submit(_Write(this, sql, params, None), this.key, rows)
 
 
-def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", where: str = "") -> int:
+def update(
+    model: type[models.Model], rows: Sequence[Row], *, key: str = "", where: str = "", exactly: bool = False
+) -> None:
     """Set the columns of ``rows`` (all with the same keys, ``key`` among them) in one statement.
 
-    ``where`` is SQL of ours over the table's columns, as ``t.state = 'held'``. Returns the number
-    of rows changed, which the caller compares when a condition guards the change.
+    ``where`` is SQL of ours over the table's columns, as ``t.state = 'held'``. With ``exactly`` each row
+    must be there and meet it, else IntegrityError.
     """
     if not rows:
-        return 0
+        return
     this = table(model)
     key = key or this.key
     names = [key, *(name for name in rows[0] if name != key)]
@@ -212,4 +315,5 @@ def update(model: type[models.Model], rows: Sequence[Row], *, key: str = "", whe
     sql = f"UPDATE {this.name} AS t SET {sets} FROM {source} WHERE t.{this.columns[key]}={value_of[0]}"  # noqa: S608
     if where:
         sql += f" AND {where}"
-    return int(_execute(this, sql, params).rowcount)
+    # Rows named by anything but their key may be any: nothing else of the table waits beside them.
+    _submit(_Write(this, sql, params, len(rows) if exactly else None), this.key, rows)
