@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -36,6 +37,7 @@ log = structlog.get_logger("security")
 
 _SEEN_EVERY: Final = timedelta(minutes=1)
 _LONGEST: Final = 4096  # characters of an Authorization header worth reading
+ACCOUNT_DISABLED: Final = "account disabled"
 
 
 def _principal(user: User, method: str, **more: Any) -> Principal:
@@ -53,29 +55,43 @@ def address_allowed(networks: list[str], address: str | None) -> bool:
         return False
 
 
-def _refuse_key(why: str, key: ApiKey | None = None) -> Refusal:
-    log.warning("api_key_refused", why=why, api_key_id=str(key.pk) if key else None)
-    return Refusal("invalid_api_key")
+def refuse_key(why: str, key_id: UUID | None = None, **more: str) -> Refusal:
+    """The refusal of an API key, noted in the log: why, and its id when there is such a key, never its text."""
+    log.warning("api_key_refused", why=why, api_key_id=str(key_id) if key_id else None, **more)
+    return Refusal("account_disabled" if why == ACCOUNT_DISABLED else "invalid_api_key")
+
+
+def bearer(header: str) -> str:
+    """The credential in an ``Authorization`` header; Refusal ``invalid_token`` when it holds none or is too long."""
+    scheme, _, credential = header.partition(" ")
+    if scheme.lower() != "bearer" or not credential or len(header) > _LONGEST:
+        raise Refusal("invalid_token", "Send the credential as: Authorization: Bearer <key or token>.")
+    return credential
+
+
+def key_digest(plaintext: str) -> str:
+    """What the database holds for a key; Refusal ``invalid_api_key`` for text that is no key."""
+    digest = apikeys.digest_of(plaintext)
+    if digest is None:
+        raise refuse_key("malformed")
+    return digest
 
 
 def _by_key(plaintext: str, address: str | None) -> Principal:
-    digest = apikeys.digest_of(plaintext)
-    if digest is None:
-        raise _refuse_key("malformed")
+    digest = key_digest(plaintext)
     # The comparison is the index's: what it compares is a keyed hash, which the caller can't steer.
     key = ApiKey.objects.select_related("user").filter(digest=digest).first()
     if key is None:
-        raise _refuse_key("unknown")
+        raise refuse_key("unknown")
     at = now()
     if key.revoked_at is not None:
-        raise _refuse_key("revoked", key)
+        raise refuse_key("revoked", key.pk)
     if key.expires_at is not None and key.expires_at <= at:
-        raise _refuse_key("expired", key)
+        raise refuse_key("expired", key.pk)
     if not key.user.is_active:
-        log.warning("api_key_refused", why="account disabled", api_key_id=str(key.pk))
-        raise Refusal("account_disabled")
+        raise refuse_key(ACCOUNT_DISABLED, key.pk)
     if not address_allowed(key.allowed_networks, address):
-        raise _refuse_key("address", key)
+        raise refuse_key("address", key.pk)
     if key.last_used_at is None or key.last_used_at <= at - _SEEN_EVERY:
         stale = Q(last_used_at=None) | Q(last_used_at__lte=at - _SEEN_EVERY)
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=at)
@@ -83,9 +99,7 @@ def _by_key(plaintext: str, address: str | None) -> Principal:
 
 
 def _by_header(header: str, address: str | None) -> Principal:
-    scheme, _, credential = header.partition(" ")
-    if scheme.lower() != "bearer" or not credential or len(header) > _LONGEST:
-        raise Refusal("invalid_token", "Send the credential as: Authorization: Bearer <key or token>.")
+    credential = bearer(header)
     if credential.startswith(apikeys.START):
         return _by_key(credential, address)
     user, expires_at = tokens.verify(credential)

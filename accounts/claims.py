@@ -17,7 +17,7 @@ from uuid import UUID
 from django.contrib.sessions.models import Session
 from django.utils.crypto import constant_time_compare
 
-from accounts.authentication import address_allowed
+from accounts.authentication import ACCOUNT_DISABLED, address_allowed, refuse_key
 from accounts.models import ApiKey, User
 from accounts.principal import Principal
 from oneai.kit import rows
@@ -45,11 +45,15 @@ LAST_USED_STEP: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who somebody says they are: a key by its digest and address, or a principal authenticated before."""
+    """Who somebody says they are: a key by its digest and address, or a principal authenticated before.
+
+    ``request_id`` is for the log: a claim is judged in another thread than its request's.
+    """
 
     digest: str = ""
     address: str = ""
     principal: Principal | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,17 @@ class Standing:
             raise Refusal("model_not_allowed", "The key does not allow this model.", param="model")
 
 
-def _key_refusal(key: dict[str, Any] | None, at: datetime, address: str | None) -> Refusal | None:
-    if key is None or (key["expires_at"] is not None and key["expires_at"] <= at):
-        return Refusal("invalid_api_key")
+def _fault(key: dict[str, Any] | None, at: datetime, address: str | None) -> str:
+    """Why a key is refused, in a few words; empty when it is good."""
+    if key is None:
+        return "unknown"
     if key["revoked_at"] is not None and key["revoked_at"] <= at:
-        return Refusal("invalid_api_key")
+        return "revoked"
+    if key["expires_at"] is not None and key["expires_at"] <= at:
+        return "expired"
     if address is not None and not address_allowed(key["allowed_networks"], address):
-        return Refusal("invalid_api_key")
-    return None
+        return "address"
+    return ""
 
 
 def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
@@ -154,20 +161,22 @@ def _standing(
 ) -> Standing | Refusal:
     principal = claim.principal
     key = None
+    why = ""
     if principal is None:
         key = keys.get(claim.digest)
-        refusal = _key_refusal(key, at, claim.address)
+        why = _fault(key, at, claim.address)
     elif principal.api_key_id is not None:
         key = by_id.get(principal.api_key_id)
-        refusal = _key_refusal(key, at, claim.address or None)
-    else:
-        refusal = None
-    if refusal is not None:
-        return refusal
+        why = _fault(key, at, claim.address or None)
     user_id = key["user_id"] if key is not None else principal.user_id if principal else None
     user = users.get(user_id) if user_id else None
-    if user is None or not user["is_active"]:
-        return Refusal("account_disabled")
+    if not why and (user is None or not user["is_active"]):
+        if key is None:
+            return Refusal("account_disabled")
+        why = ACCOUNT_DISABLED
+    if why:
+        return refuse_key(why, key["id"] if key else None, request_id=claim.request_id)
+    assert user is not None
     if principal is None and key is not None:
         principal = Principal(
             user_id=user["id"],

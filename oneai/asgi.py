@@ -17,17 +17,17 @@ from urllib.parse import urlsplit  # noqa: E402 (the apps must be loaded first)
 from django.conf import settings  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
-from chat import engine  # noqa: E402
+from chat import door, engine  # noqa: E402
 from oneai.hot_routes import ROUTES  # noqa: E402
 from oneai.kit.errors import Refusal  # noqa: E402
-from oneai.kit.gate import Gate, Policy, Receive, Scope, Send, current_request_id, send_refusal  # noqa: E402
-from oneai.kit.hot import HotRoutes  # noqa: E402
+from oneai.kit.gate import Gate, Policy, Receive, Scope, Send, current_request_id, is_api, send_refusal  # noqa: E402
+from oneai.kit.hot import HotRoutes, Request  # noqa: E402
 
 # The batcher's thread gives the interpreter up at every statement, and with the usual 5 ms would
 # wait that long for it behind a busy loop, statement by statement.
 sys.setswitchinterval(0.0003)
 
-_hot = HotRoutes(ROUTES)
+_hot = HotRoutes(ROUTES, door.knock)
 
 
 async def _static_not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,6 +53,9 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
         return
     await engine.ensure_started()
     if not await _hot(scope, receive, send):
+        if is_api(scope["path"]) and not scope["body"].small:
+            # Django takes in the whole body before any view is asked who may send it.
+            await door.knock(Request(scope, receive, send, {}))
         await _django(cast(dict[str, Any], scope), receive, cast(Any, send))
 
 

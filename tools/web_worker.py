@@ -206,7 +206,7 @@ def main() -> None:
     config = uvicorn.Config(
         "oneai.asgi:application",
         loop="uvloop",
-        http="httptools",
+        http="oneai.kit.listener:Protocol",
         lifespan="on",
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

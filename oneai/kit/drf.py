@@ -17,34 +17,7 @@ from rest_framework.response import Response
 
 from oneai.kit.errors import Refusal, refusal_for_status
 from oneai.kit.gate import current_request_id
-
-MAX_DEPTH = 32
-
-
-def json_depth(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Whether ``value`` nests at most ``limit`` deep."""
-    level = [value]
-    for _ in range(limit):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return True
-    return False
-
-
-def read_json(body: bytes) -> Any:
-    """The JSON value in ``body``; Refusal ``invalid_json`` when it is not JSON or nests too deep."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refusal("invalid_json") from error
-    if not json_depth(value):
-        raise Refusal("invalid_json", f"The body nests deeper than {MAX_DEPTH} levels.")
-    return value
+from oneai.kit.jsonbody import read_json
 
 
 class JSONBody(BaseParser):

@@ -1,7 +1,7 @@
 """The gate: what holds for every answer, whichever part of the house gives it.
 
 A pure ASGI wrapper around everything (static files, hot routes, Django): request id, security
-headers and content policy (by kind of answer), CORS, a byte-counting body limit, the access log,
+headers and content policy (by kind of answer), CORS, what a head and a body may be, the access log,
 and an error body for what nobody caught. Being in front, no sibling route can miss it.
 """
 
@@ -19,6 +19,8 @@ import structlog
 from oneai.kit import entropy
 from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
+from oneai.kit.heads import Head
+from oneai.kit.intake import Body, body_limit
 from oneai.kit.logs import access_line, request_ids
 from oneai.kit.pages_errors import error_page
 
@@ -30,15 +32,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger("access")
 
-MIB: Final = 1024 * 1024
-BODY_LIMIT: Final = MIB
-HEADER_LIMIT: Final = 32 * 1024
-COOKIE_LIMIT: Final = 8 * 1024  # a parser of cookies may take quadratic time
-BODY_LIMITS: Final[tuple[tuple[str, int], ...]] = (
-    ("/v1/chat/completions", 8 * MIB),
-    ("/api/attachments", 20 * MIB),
-    ("/api/conversations/import", 20 * MIB),
-)
 API_PREFIXES: Final = ("/api/", "/v1/")
 
 
@@ -55,18 +48,6 @@ def new_request_id() -> str:
 def is_api(path: str) -> bool:
     """Whether errors on ``path`` are JSON for programs rather than pages for people."""
     return path.startswith(API_PREFIXES) or path in {"/api", "/v1", "/metrics"}
-
-
-def body_limit(path: str) -> int:
-    """The most bytes that a body sent to ``path`` may have."""
-    for prefix, limit in BODY_LIMITS:
-        if path == prefix or path.startswith(prefix + "/"):
-            return limit
-    return BODY_LIMIT
-
-
-class TooLarge(Exception):
-    """Raised out of ``receive`` when a body has passed its limit."""
 
 
 class Policy:
@@ -210,25 +191,17 @@ class Gate:
         path: str = scope["path"]
         nonce = base64.b64encode(entropy.take(18)).decode()
         scope["csp_nonce"] = nonce
-        origin = length = came_by = b""
-        header_bytes = cookie_bytes = 0
-        for name, value in scope["headers"]:
-            header_bytes += len(name) + len(value)
-            if name == b"cookie":
-                cookie_bytes += len(value)
-            elif name == b"origin":
-                origin = value
-            elif name == b"content-length":
-                length = value
-            elif name == b"x-forwarded-proto":
-                came_by = value
+        head = Head(scope)
+        origin = head.get(b"origin")
         if self.policy.tls:
             # TLS ends in front of us. What is built from the request (links, cookies, the address that
             # Google sends people back to) follows SITE_URL, not the hop behind the proxy.
             scope["scheme"] = "https"
-        limit = body_limit(path)
+        # A version of HTTP with frames needs neither header to carry a body.
+        open_ended = bool(head.get(b"transfer-encoding")) or scope.get("http_version", "1.1") >= "2"
+        body = Body(receive, body_limit(path), head.length, open_ended=open_ended)
+        scope["body"] = body
         status = 0
-        oversized = False
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -237,38 +210,23 @@ class Gate:
                 headers = self._finish(path, list(message.get("headers", ())), request_id, nonce, origin)
                 if path.startswith("/v1/"):
                     headers.append((b"openai-processing-ms", b"%d" % ((time.perf_counter() - started) * 1000)))
+                if not body.finished:
+                    headers.append((b"connection", b"close"))  # what is still to come is read by nobody
                 message["headers"] = headers
+                body.release()
             await send(message)
 
-        seen = 0
-
-        async def counted_receive() -> Message:
-            nonlocal seen, oversized
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > limit:
-                    oversized = True
-                    raise TooLarge
-            return message
-
         try:
-            if header_bytes > HEADER_LIMIT or cookie_bytes > COOKIE_LIMIT:
-                raise Refusal("invalid_request", "The headers are too large.")
-            if self.policy.plain(path, came_by):
+            if head.problem is not None:
+                raise head.problem
+            if self.policy.plain(path, head.get(b"x-forwarded-proto")):
                 await send_elsewhere(scope, guarded_send, self.policy.site_url)
             elif scope["method"] == "OPTIONS" and origin and self.policy.cors(path, origin):
                 await guarded_send({"type": "http.response.start", "status": 204, "headers": list(PREFLIGHT)})
                 await guarded_send({"type": "http.response.body", "body": b""})
-            elif length and (not length.isdigit() or int(length) > limit):
-                oversized = True
-                raise TooLarge
             else:
-                await self.inner(scope, counted_receive, guarded_send)
-        except TooLarge:
-            if not status:
-                refusal = Refusal("payload_too_large", details={"limit_bytes": limit}, headers={"Connection": "close"})
-                await send_refusal(scope, guarded_send, refusal, request_id)
+                body.check_announced()
+                await self.inner(scope, body.receive, guarded_send)
         except Refusal as refusal:
             if status:
                 raise
@@ -279,6 +237,7 @@ class Gate:
                 raise
             await send_refusal(scope, guarded_send, Refusal("internal_error"), request_id)
         finally:
+            body.release()
             line = {
                 "method": scope["method"],
                 "path": path,
@@ -286,7 +245,7 @@ class Gate:
                 "ms": round((time.perf_counter() - started) * 1000, 1),
                 "request_id": request_id,
             }
-            if oversized:
+            if body.oversized:
                 line["oversized"] = True
             access_line(line)
 

@@ -6,8 +6,10 @@ URL-visible behaviour (docs/decisions/0040-hot-routes.md).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -15,40 +17,90 @@ from urllib.parse import parse_qs
 import orjson
 
 from oneai.kit.errors import Refusal
-from oneai.kit.gate import Receive, Scope, Send, current_request_id
+from oneai.kit.gate import Message, Receive, Scope, Send, current_request_id
+from oneai.kit.intake import Body
+from oneai.kit.jsonbody import read_json
 
-MAX_DEPTH: Final = 32
+LARGE: Final = 256 * 1024  # bytes of a body that the loop does not read by itself
+_readers = ThreadPoolExecutor(1, thread_name_prefix="bodies")
 
 
 class Request:
-    """What a hot handler sees of a request: headers in lower case, the whole body, the raw channel."""
+    """What a hot handler sees of a request: headers in lower case, the whole body, the raw channel.
 
-    __slots__ = ("_cookies", "body", "headers", "method", "params", "path", "receive", "scope", "send")
+    The body is let go when the answer begins: a stream may last an hour.
+    """
+
+    __slots__ = (
+        "_cookies",
+        "_parsed",
+        "_send",
+        "body",
+        "headers",
+        "method",
+        "params",
+        "path",
+        "receive",
+        "scope",
+        "send",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, params: dict[str, str]) -> None:
         self.scope = scope
         self.receive = receive
-        self.send = send
+        self._send = send
+        self.send: Send = self._begin
         self.params = params
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers: dict[str, str] = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        self.body = b""
+        headers: dict[str, str] = {}
+        for raw, value in scope["headers"]:
+            name = raw.decode("latin-1").lower()
+            # Those that may not be repeated don't come this far; the others are lists, also to Django.
+            headers[name] = f"{headers[name]},{value.decode('latin-1')}" if name in headers else value.decode("latin-1")
+        self.headers = headers
+        self.body: bytes | bytearray = b""
         self._cookies: dict[str, str] | None = None
+        self._parsed: Any = None
+
+    async def _begin(self, message: Message) -> None:
+        """The first message of the answer; those after it go out directly."""
+        self.send = self._send
+        self.body, self._parsed = b"", None
+        await self._send(message)
+
+    @property
+    def incoming(self) -> Body:
+        """The body as it comes in, before anything of it was read."""
+        body: Body = self.scope["body"]
+        return body
 
     async def read(self) -> None:
         """Read the body; the gate counts it against the path's limit."""
-        parts = []
+        whole: bytes | bytearray = b""
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            parts.append(message.get("body", b""))
+            part = message.get("body", b"")
+            if not whole:
+                whole = part
+            elif part:
+                whole = bytearray(whole) if isinstance(whole, bytes) else whole
+                whole += part  # grows in place: joining parts at the end would hold them twice
             if not message.get("more_body"):
                 break
-        self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.body = whole
+        if len(self.body) > LARGE and self._says_json:
+            loop = asyncio.get_running_loop()
+            try:
+                self._parsed = await loop.run_in_executor(_readers, read_json, self.body)
+            except Refusal as refusal:
+                self._parsed = refusal  # raised where a small body would raise it
+
+    @property
+    def _says_json(self) -> bool:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
     @property
     def answered(self) -> bool:
@@ -71,12 +123,11 @@ class Request:
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Refusals ``unsupported_media_type``, ``invalid_json``."""
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
+        if not self._says_json:
             raise Refusal("unsupported_media_type")
-        from oneai.kit.drf import read_json
-
-        value = read_json(self.body)
+        value = read_json(self.body) if self._parsed is None else self._parsed
+        if isinstance(value, Refusal):
+            raise value
         if not isinstance(value, dict):
             raise Refusal("invalid_json", "The body must be a JSON object.")
         return value
@@ -105,6 +156,7 @@ async def send_refusal(request: Request, refusal: Refusal) -> None:
 
 
 Handler = Callable[[Request], Awaitable[None]]
+Knock = Callable[[Request], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +173,14 @@ class Route:
 
 
 class HotRoutes:
-    """Dispatches by exact path first, then by pattern; a known path with another method is 405."""
+    """Dispatches by exact path first, then by pattern; a known path with another method is 405.
 
-    def __init__(self, routes: list[Route]) -> None:
+    ``knock`` is asked before a byte of the body is read; it raises a Refusal for who may not come in.
+    """
+
+    def __init__(self, routes: list[Route], knock: Knock) -> None:
         self.routes = routes
+        self._knock = knock
         self._exact: dict[str, dict[str, Handler]] = {}
         self._patterns: list[tuple[re.Pattern[str], str, Handler]] = []
         for route in routes:
@@ -153,6 +209,7 @@ class HotRoutes:
             await send_refusal(request, Refusal("method_not_allowed", headers={"Allow": allowed}))
             return True
         try:
+            await self._knock(request)
             await request.read()
             await found(request)
         except ClientGone:
