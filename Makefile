@@ -13,9 +13,10 @@ export LOCAL_MODEL
 export UV_PYTHON_DOWNLOADS := never
 BIN := .venv/bin
 # uv reads its own configuration; where only pip's reaches a package index, pip does the same slowly.
-INSTALL = install() { $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes "$$@" \
+INSTALL = install() { into=$${INTO:-.venv}/bin/python; $(BIN)/uv pip install -q --python $$into --require-hashes "$$@" \
 	|| { echo "uv could not install these; trying pip (slower)"; \
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes "$$@"; }; }; install
+	$$into -m pip install -q --disable-pip-version-check --require-hashes "$$@"; }; }; install
+CLIENTS := .venv/sdk2/.made tests/conformance/node/node_modules/.made
 NODE_PATH_FIRST = PATH="$(CURDIR)/$(BIN):$$PATH"
 FRONTEND_SOURCES := $(shell find frontend/src templates 2>/dev/null) $(wildcard frontend/*.ts frontend/*.json frontend/*.mjs)
 STATIC_SOURCES := $(shell find accounts adminpanel billing chat content quotas -path '*/static/*' -type f 2>/dev/null)
@@ -30,7 +31,7 @@ help: ## this list
 run: build $(if $(filter 0,$(LOCAL_MODEL)),,.venv/.made-demo) ## start everything on this machine, no key needed (PORT=8000, LOCAL_MODEL=0)
 	@exec $(BIN)/python tools/run.py
 
-test: .venv/.made-dev build ## every test, on SQLite and PostgreSQL, browser included (ARGS=tests/quotas)
+test: .venv/.made-dev build $(CLIENTS) ## every test, on SQLite and PostgreSQL, browser included (ARGS=tests/quotas)
 	@exec $(BIN)/python tools/suite.py $(ARGS)
 
 check: .venv/.made-dev frontend/node_modules/.made ## format, lint, types, import contracts, migrations, OpenAPI, deploy checks, docs
@@ -49,14 +50,14 @@ demo: ## try again to install the small local model
 	@rm -f .venv/.made-demo
 	@$(MAKE) .venv/.made-demo
 
-faults: .venv/.made-dev build ## the long proofs and what kills, cuts and stalls things, on both databases
+faults: .venv/.made-dev build $(CLIENTS) ## the long proofs and what kills, cuts and stalls things, on both databases
 	@exec $(BIN)/python tools/suite.py -m "faults or slow" --full
 
 lock: .venv/.made ## new locks from requirements/*.in (UPGRADE=1 takes newer versions)
 	@exec $(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what was built here; data/ stays but for the static files
-	rm -rf .venv frontend/node_modules frontend/dist data/static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv frontend/node_modules tests/conformance/node/node_modules frontend/dist data/static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Python ------------------------------------------------------------------------------------------
 .venv/.made: requirements/uv.lock
@@ -76,6 +77,17 @@ clean: ## remove what was built here; data/ stays but for the static files
 	@echo "Installing what tests and checks need"
 	@$(INSTALL) -r requirements/dev.lock -r requirements/node.lock
 	@touch $@
+
+# Clients of others that the tests let ask the site; another major of the same SDK needs an environment of its own.
+# Where one can't be installed, the suite says that its tests were not run.
+.venv/sdk2/.made: requirements/sdk2.lock | .venv/.made
+	@echo "Installing the clients that ask the site in OpenAI's shape"
+	@$(BIN)/python -m venv --clear .venv/sdk2 && INTO=.venv/sdk2 && $(INSTALL) -r requirements/sdk2.lock && touch $@ \
+		|| echo "OpenAI's older SDK and LangChain can't be installed here."
+
+tests/conformance/node/node_modules/.made: tests/conformance/node/package.json tests/conformance/node/package-lock.json | .venv/.made-dev
+	@cd tests/conformance/node && $(NODE_PATH_FIRST) npm ci --no-audit --no-fund --no-update-notifier --loglevel=error \
+		&& touch node_modules/.made || echo "OpenAI's SDK for Node can't be installed here."
 
 # A machine that the wheels don't fit goes on without the local model; `make demo` tries again.
 .venv/.made-demo: requirements/demo.lock | .venv/.made-run

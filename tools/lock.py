@@ -19,6 +19,7 @@ LOCKS: dict[str, list[str]] = {
     "run": [],
     "sandbox": [],
     "dev": ["-c", "run.lock", "-c", "sandbox.lock"],
+    "sdk2": [],
     "node": [],
     "demo": ["--no-deps"],
 }

@@ -1,5 +1,6 @@
 """What is installed is what was locked: hashes, floors, and nothing that runs at start-up unasked."""
 
+import json
 import re
 import site
 import sysconfig
@@ -67,7 +68,10 @@ def test_nothing_unknown_runs_when_python_starts() -> None:
     assert running <= KNOWN_PTH
 
 
-def test_the_front_end_is_locked_with_hashes_and_names_no_registry() -> None:
-    text = (ROOT / "frontend" / "package-lock.json").read_text(encoding="utf-8")
+@pytest.mark.parametrize("folder", ["frontend", "tests/conformance/node"])
+def test_what_node_runs_is_locked_with_hashes_and_names_no_registry(folder: str) -> None:
+    text = (ROOT / folder / "package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in text
-    assert text.count('"integrity"') > 10
+    packages = [package for name, package in json.loads(text)["packages"].items() if name]
+    assert packages
+    assert all("integrity" in package or package.get("inBundle") for package in packages)

@@ -239,6 +239,8 @@ JSON = {"Content-Type": "application/json"}
         ("POST", "/v1/completions", b"{}", JSON, 404, "not_found"),
         ("POST", "/v1/embeddings", b"{}", JSON, 404, "not_found"),
         ("POST", "/v1/responses", b"{}", JSON, 404, "not_found"),
+        ("GET", "/v1/", None, {}, 404, "not_found"),
+        ("PATCH", "/v1/nothing/at/all", b"{}", JSON, 404, "not_found"),
         ("GET", "/v1/models/", None, {}, 404, "not_found"),
         ("GET", "/v1/models/nobody%2Fnothing", None, {}, 404, "model_not_found"),
         ("GET", "/v1/models", None, {"Authorization": "Bearer oneai_nonsense"}, 401, "invalid_api_key"),
