@@ -47,3 +47,12 @@ def message_in(conversation: Conversation, message_id: UUID | str) -> Message:
     if found is None:
         raise Refusal("not_found")
     return found
+
+
+def message_for(who: Principal | UUID, message_id: UUID | str) -> Message:
+    """The person's own message, its conversation with it; Refusal ``not_found`` as for a conversation."""
+    rows = Message.objects.select_related("conversation").filter(pk=id_from(message_id))
+    found = rows.filter(conversation__user_id=_user_id(who), conversation__deleted_at=None).first()
+    if found is None:
+        raise Refusal("not_found")
+    return found

@@ -20,12 +20,23 @@ Prompt = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A prompt that fits, and how many messages of the history it holds and leaves out."""
+class Weight:
+    """What messages weigh in prompt tokens: a likely ``estimate``, and a ``bound`` that none can exceed."""
 
-    messages: Prompt
-    included: int
+    estimate: int = 0
+    bound: int = 0
+
+    def __add__(self, other: Weight) -> Weight:
+        return Weight(self.estimate + other.estimate, self.bound + other.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How many of the newest messages of a history go in, what is left out, and what goes in weighs."""
+
+    kept: int
     omitted: int
+    weight: Weight
 
 
 def _size(message: dict[str, Any]) -> int:
@@ -44,23 +55,40 @@ def _images(message: dict[str, Any]) -> int:
     return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in content)
 
 
-def upper_bound(messages: Sequence[dict[str, Any]], params: dict[str, Any] | None = None) -> int:
-    """More prompt tokens than any tokenizer can make of ``messages``.
+def of_bytes(size: int) -> Weight:
+    """The weight of a message of ``size`` bytes of text.
 
-    A byte-level tokenizer makes at most one token of a byte; each message costs a few more for its
-    frame; tools and schemas are counted by their JSON, images by a constant.
+    The bound: a byte-level tokenizer makes at most one token of a byte, and each message costs a few more
+    for its frame. The estimate: three bytes a token, on the high side for prose, code and Hindi alike.
     """
-    total = MESSAGE_OVERHEAD + sum(_size(message) + MESSAGE_OVERHEAD for message in messages)
-    total += IMAGE_TOKENS * sum(map(_images, messages))
-    for name in ("tools", "response_format"):
-        if params and params.get(name):
-            total += len(orjson.dumps(params[name])) * 2
+    return Weight(-(-size // BYTES_PER_TOKEN) + 4, size + MESSAGE_OVERHEAD)
+
+
+def of_text(text: str) -> Weight:
+    """The weight of a message that says ``text``."""
+    return of_bytes(len(text.encode("utf-8", "replace")))
+
+
+def of_messages(messages: Sequence[dict[str, Any]]) -> Weight:
+    """The weight of ``messages``: images by a constant, other parts and fields by their JSON."""
+    total = Weight()
+    for message in messages:
+        total += of_bytes(_size(message)) + Weight(0, IMAGE_TOKENS * _images(message))
     return total
 
 
-def estimate(messages: Sequence[dict[str, Any]]) -> int:
-    """A likely number of prompt tokens: three bytes each, on the high side for prose, code and Hindi alike."""
-    return sum(math.ceil(_size(message) / BYTES_PER_TOKEN) + 4 for message in messages)
+def of_request(params: dict[str, Any]) -> Weight:
+    """What comes to any prompt: its own frame, and tools and schemas by their JSON."""
+    total = MESSAGE_OVERHEAD
+    for name in ("tools", "response_format"):
+        if params.get(name):
+            total += len(orjson.dumps(params[name])) * 2
+    return Weight(0, total)
+
+
+def upper_bound(messages: Sequence[dict[str, Any]], params: dict[str, Any] | None = None) -> int:
+    """More prompt tokens than any tokenizer can make of ``messages`` with ``params``."""
+    return (of_messages(messages) + of_request(params or {})).bound
 
 
 def estimate_bytes(count: int) -> int:
@@ -68,24 +96,21 @@ def estimate_bytes(count: int) -> int:
     return math.ceil(count / 4)
 
 
-def fit(system: str, history: Sequence[tuple[str, str]], content: str, window: int | None, output: int) -> Fitted:
-    """The newest part of ``history`` (role, text; oldest first) that leaves room for ``output`` tokens.
+def fit(fixed: Weight, sizes: Sequence[int], window: int | None, output: int) -> Fitted:
+    """The newest part of a history that leaves room for ``output`` tokens beside ``fixed``, which always goes in.
 
-    The system prompt and the new message always go in; the oldest messages are left out first.
-    ``window`` is the model's context in tokens, None when it is not known.
+    ``sizes`` are the bytes of its messages, oldest first, -1 for one that is past every room; the oldest
+    are left out first. ``window`` is the model's context in tokens, None when it is not known.
     """
-    head: Prompt = [{"role": "system", "content": system}] if system else []
-    last = {"role": "user", "content": content}
-    room = math.inf if window is None else window - output - estimate([*head, last])
-    kept: Prompt = []
-    for role, text in reversed(history):
-        message = {"role": role, "content": text}
-        room -= estimate([message])
-        if room < 0:
+    room = math.inf if window is None else window - output - fixed.estimate
+    kept, total = 0, fixed
+    for size in reversed(sizes):
+        message = of_bytes(size)
+        room -= message.estimate
+        if room < 0 or size < 0:
             break
-        kept.append(message)
-    kept.reverse()
-    return Fitted([*head, *kept, last], len(kept) + 1, len(history) - len(kept))
+        kept, total = kept + 1, total + message
+    return Fitted(kept, len(sizes) - kept, total)
 
 
 def output_cap(asked: int | None, max_output: int | None, window: int | None) -> int:

@@ -5,8 +5,7 @@ The one writer of a conversation's own columns outside of a turn (a turn moves i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,54 +19,18 @@ DEEPEST: Final = 100_000
 """More messages in a row than any conversation has: ends a path whose data go round in a circle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One message of a path, as the context of a turn needs it."""
+_UP: Final = (
+    "WITH RECURSIVE path(id, parent, conversation, depth) AS ("
+    "SELECT id, parent_message_id, conversation_id, 1 FROM chat_messages WHERE id = %s "
+    "UNION ALL "
+    "SELECT m.id, m.parent_message_id, m.conversation_id, path.depth + 1 FROM path "
+    "JOIN chat_messages m ON m.id = path.parent AND m.conversation_id = path.conversation "
+    "WHERE path.depth < %s)"
+)
+"""SQL of ``path``: from a leaf, the first parameter, up to its first message or so many messages, the second.
 
-    id: UUID
-    role: str
-    content: str
-    status: str
-
-
-def _leaves_up(leaves: int) -> str:
-    """SQL of ``path(leaf, id, parent, conversation, depth)``: from each leaf up to its first message.
-
-    A step never leaves the leaf's conversation, whatever the parent column says. Parameters: the
-    leaves, then the greatest number of messages.
-    """
-    return (
-        "WITH RECURSIVE path(leaf, id, parent, conversation, depth) AS ("  # noqa: S608 (only marks are put in)
-        "SELECT id, id, parent_message_id, conversation_id, 1 FROM chat_messages "
-        f"WHERE id IN ({rows.marks(leaves)}) "
-        "UNION ALL "
-        "SELECT path.leaf, m.id, m.parent_message_id, m.conversation_id, path.depth + 1 FROM path "
-        "JOIN chat_messages m ON m.id = path.parent AND m.conversation_id = path.conversation "
-        "WHERE path.depth < %s)"
-    )
-
-
-def active_paths(leaf_ids: Iterable[UUID], max_depth: int) -> dict[UUID, list[Step]]:
-    """For each leaf the messages that lead to it, oldest first and itself last, in one statement.
-
-    At most the ``max_depth`` newest of each; a leaf that is not there is left out.
-    """
-    leaves = list(dict.fromkeys(leaf_ids))
-    if not leaves or max_depth < 1:
-        return {}
-    table = rows.table(Message)
-    sql = (
-        f"{_leaves_up(len(leaves))} "  # noqa: S608 (only marks are put in)
-        "SELECT path.leaf, m.id, m.role, m.content, m.status FROM path "
-        "JOIN chat_messages m ON m.id = path.id ORDER BY path.leaf, path.depth DESC"
-    )
-    found: dict[UUID, list[Step]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*(table.to_db("id", leaf) for leaf in leaves), max_depth])
-        for leaf, message_id, role, content, status in cursor.fetchall():
-            step = Step(table.from_db("id", message_id), role, content, status)
-            found.setdefault(table.from_db("id", leaf), []).append(step)
-    return found
+A step never leaves the leaf's conversation, whatever the parent column says.
+"""
 
 
 def like(text: str) -> str:
@@ -106,7 +69,7 @@ def active_path(
     # The text is joined only when it is searched: the tree's shape alone is a few bytes a message.
     joined = "JOIN chat_messages m ON m.id = path.id " if len(conditions) > 1 else ""
     sql = (
-        f"{_leaves_up(1)} SELECT path.id FROM path {joined}"  # noqa: S608 (conditions of ours)
+        f"{_UP} SELECT path.id FROM path {joined}"  # noqa: S608 (conditions of ours)
         f"WHERE {' AND '.join(conditions)} ORDER BY path.depth DESC"
     )
     with connection.cursor() as cursor:

@@ -33,7 +33,7 @@ def begin(job: Start, started: Started, at: datetime) -> tuple[Row, list[Row]]:
         "system": _text(_system(job.messages)),
         "message_count": len(path) + len(started.generations),
     }
-    return conversation, [*path, *answers(started, path[-1]["id"] if path else None, at)]
+    return conversation, [*path, *answers(job, started, path[-1]["id"] if path else None, at)]
 
 
 def _system(messages: Sequence[dict[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -51,7 +51,7 @@ class ChatRequest:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def text(body: dict[str, Any], name: str, longest: int) -> str | None:
+def text(body: Mapping[str, Any], name: str, longest: int) -> str | None:
     """A string field, None when it is null or missing. Lone surrogates and NUL are refused."""
     value = body.get(name)
     if value is None:
@@ -136,7 +136,17 @@ def models(body: dict[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def known_fields(body: dict[str, Any], known: Collection[str]) -> None:
+def content(body: Mapping[str, Any]) -> str:
+    """What a person says: the field ``content``, which must be there and not be blank."""
+    said = text(body, "content", LONGEST_MESSAGE)
+    if said is None:
+        raise Refusal("missing_required_parameter", "content is required.", param="content")
+    if not said.strip():
+        raise Refusal("invalid_value", "The message is empty.", param="content")
+    return said
+
+
+def known_fields(body: Mapping[str, Any], known: Collection[str]) -> None:
     """Refusal ``unknown_field`` that names the first field which is not in ``known``."""
     for name in body:
         if name not in known:
@@ -149,17 +159,13 @@ def read(body: dict[str, Any]) -> ChatRequest:
     for name in NOT_YET:
         if body.get(name):
             raise Refusal("unsupported_parameter", f"{name} is not supported yet.", param=name)
-    content = text(body, "content", LONGEST_MESSAGE)
-    if content is None:
-        raise Refusal("missing_required_parameter", "content is required.", param="content")
-    if not content.strip():
-        raise Refusal("invalid_value", "The message is empty.", param="content")
+    said = content(body)
     params = {
         "temperature": decimal(body, "temperature", 0, 2),
         "reasoning_effort": choice(body, "reasoning_effort", EFFORTS),
     }
     return ChatRequest(
-        content=content,
+        content=said,
         models=models(body),
         conversation_id=identity(body, "conversation_id"),
         parent_message_id=identity(body, "parent_message_id"),

@@ -299,8 +299,8 @@ class Producer:
         usage = self.usage
         if usage is not None and usage.completion_tokens == 0 and outcome.state != "stopped" and not self.answer.begun:
             return Settling.RELEASE, None, False
-        if outcome.state == "failed" and not self.answer.begun:
-            return Settling.RELEASE, None, False
+        if outcome.refusal is not None and not self.answer.begun:
+            return Settling.RELEASE, None, False  # also when a continued answer has its older text
         if usage is not None:
             return (
                 Settling.CHARGE,

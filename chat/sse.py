@@ -9,6 +9,7 @@ from accounts.claims import Claim
 from chat import door, engine, events, requests
 from chat.catalog import CatalogModel
 from chat.replay import TurnStream, follow
+from chat.turn_jobs import Started
 from oneai.kit import sse
 from oneai.kit.errors import Refusal
 from oneai.kit.hot import Headers, Request, send_json
@@ -33,6 +34,11 @@ async def send_message(request: Request) -> None:
     claim = await door.claim(request)
     digest = door.body_digest(request) if key else ""
     stream, started = await running.start_turn(door.send(asked, models, claim, "api", running.worker, key, digest))
+    await watch_turn(request, stream, started, claim)
+
+
+async def watch_turn(request: Request, stream: TurnStream, started: Started | None, claim: Claim) -> None:
+    """Answer with the events of a turn from its beginning; None in ``started`` when it had begun before."""
     await _watch(request, stream, None, claim, door.rate_headers(started.admitted if started else None))
 
 

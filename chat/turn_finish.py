@@ -69,12 +69,7 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
     kept_answers.save(job.kept for job in ends)
     called = [{"id": job.message_id, "metadata": {"tool_calls": job.tool_calls}} for job in ends if job.tool_calls]
     rows.update(Message, called)
-    rows.update(
-        Turn,
-        [{"id": turn_id, "finished_at": at} for turn_id in dict.fromkeys(job.turn_id for job in ends)],
-        where="t.finished_at IS NULL AND NOT EXISTS "
-        "(SELECT 1 FROM generations AS g WHERE g.turn_id = t.id AND g.state = 'running')",
-    )
+    _end_turns(ends, at)
     return results
 
 
@@ -109,6 +104,18 @@ def _end_messages(jobs: Sequence[Finish], *, by_producer: bool, settled: bool) -
                 end |= {"usage": job.usage, "tokens_used": job.usage["total_tokens"] if job.usage else 0}
             ends.append(end)
         rows.update(Message, ends, where=f"t.status {_OF_PRODUCER if by_producer else _STREAMING}")
+
+
+def _end_turns(jobs: Sequence[Finish], at: datetime) -> None:
+    """A turn ends with the last of its generations. Those that end here may still be seen running."""
+    this = rows.table(Generation)
+    ending = ",".join(f"'{this.to_db('id', job.generation_id)}'" for job in jobs)
+    rows.update(
+        Turn,
+        [{"id": turn_id, "finished_at": at} for turn_id in dict.fromkeys(job.turn_id for job in jobs)],
+        where="t.finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM generations AS g "  # noqa: S608 (ids of ours)
+        f"WHERE g.turn_id = t.id AND g.state = 'running' AND g.id NOT IN ({ending}))",
+    )
 
 
 def with_limits(result: Finished, job: Finish, book: Book) -> Finished:

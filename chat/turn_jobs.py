@@ -10,6 +10,7 @@ from uuid import UUID
 
 from accounts.claims import Claim
 from chat.catalog import CatalogModel
+from chat.context import Weight
 from chat.kept_answers import Kept
 from quotas.ledger import Admitted, Charge, Price
 
@@ -26,8 +27,9 @@ class Kind(StrEnum):
 class Start:
     """A wish to start a turn: each of ``models`` answers, in this order, all or none.
 
-    ``message_id`` is the message that a turn of another kind than SEND is about. On ``/v1`` ``messages``
-    is the whole prompt, and ``store`` makes a conversation of it.
+    A turn of another kind than SEND is about ``message_id`` in ``conversation_id``; ``instruction`` goes with
+    its question for this once. On ``/v1`` ``messages`` is the whole prompt, and ``store`` makes a conversation
+    of it.
     """
 
     claim: Claim
@@ -50,6 +52,7 @@ class Start:
     idempotency_key: str | None = None
     body_digest: str = ""
     withdrawn: bool = False  # set while it waits: its caller has been told that the database is away
+    weight: Weight | None = None  # of what the request brings, once it is measured
 
     @property
     def stored(self) -> bool:

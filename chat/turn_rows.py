@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chat.models import Generation, Message
-from chat.turn_jobs import Start, Started
+from chat.turn_jobs import Kind, Start, Started
 from oneai.kit.rows import Row
 
 
@@ -34,7 +34,7 @@ def new_conversation(job: Start, started: Started, at: datetime) -> Row:
 
 def changed_conversation(job: Start, conversation: Row, started: Started, at: datetime) -> Row:
     """The changes of a conversation that goes on; ``conversation`` itself follows, for the next job of the batch."""
-    conversation["message_count"] += 1 + len(started.generations)
+    conversation["message_count"] += len(started.generations) + (job.kind is Kind.SEND)
     conversation["active_message_id"] = started.generations[0].message_id
     return {
         "id": conversation["id"],
@@ -74,11 +74,16 @@ def question(job: Start, started: Started, parent: UUID | None, at: datetime) ->
     }
 
 
-def answers(started: Started, parent: UUID | None, at: datetime) -> list[Row]:
+def answers(job: Start, started: Started, parent: UUID | None, at: datetime) -> list[Row]:
     """The answers that the producers will fill, side by side below the question.
 
     They are of the same moment; what tells them apart in every order is their ids, which rise.
     """
+    metadata: dict[str, str] = {}
+    if job.instruction:
+        metadata["instruction"] = job.instruction
+    if job.kind is Kind.CONTINUE:
+        metadata["continues"] = str(job.message_id)
     return [
         message_row(started)
         | {
@@ -89,7 +94,7 @@ def answers(started: Started, parent: UUID | None, at: datetime) -> list[Row]:
             "model_id": generation.model.slug,
             "generation_id": generation.generation_id,
             "parent_message_id": parent,
-            "metadata": {},
+            "metadata": metadata,
             "created_at": at + timedelta(microseconds=1),
         }
         for generation in started.generations

@@ -1,54 +1,66 @@
-"""Starting turns: one transaction admits, holds and writes the question and its empty answer."""
+"""Starting turns: one transaction admits, holds and writes the question and its empty answers.
+
+What can be refused cheaply is refused first: who asks, where, how often, how many at once, with how much
+left. Only then is the history's shape read, and only of what is admitted its text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from accounts.claims import Standing, standings, touch_keys
-from chat import context, kept_answers, openai_store, titles
-from chat.catalog import CatalogModel
-from chat.conversations import active_paths
+from chat import kept_answers, openai_store, titles, tree, turn_prompt
 from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
+from chat.tree import Step
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration
+from chat.turn_place import CONVERSATION, MESSAGE, Place, place_of
+from chat.turn_prompt import HISTORY_DEPTH, Portion, draft, portion
 from chat.turn_rows import answers, changed_conversation, generation_rows, new_conversation, question, turn_row
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
 from oneai.kit.errors import Refusal
 from oneai.kit.money import usd_string
-from quotas.ledger import Ask, Book, KeyLimits, Price
+from oneai.kit.rows import Row
+from quotas.ledger import Book
 
 IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
-HISTORY_DEPTH: Final = 400
 MESSAGES_AT_ONCE: Final = 500  # a statement takes so many parameters and no more
-
-_CONVERSATION: Final = ("id", "user_id", "system", "active_message_id", "message_count", "deleted_at", "title")
-_PARENT: Final = ("id", "conversation_id", "role", "status")
 
 
 @dataclass(slots=True)
 class _Rows:
     """What a batch of starts writes, table by table."""
 
-    conversations: list[dict[str, Any]] = field(default_factory=list)
-    changed: dict[UUID, dict[str, Any]] = field(default_factory=dict)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    turns: list[dict[str, Any]] = field(default_factory=list)
-    generations: list[dict[str, Any]] = field(default_factory=list)
-    kept: list[dict[str, Any]] = field(default_factory=list)
+    conversations: list[Row] = field(default_factory=list)
+    changed: dict[UUID, Row] = field(default_factory=dict)
+    messages: list[Row] = field(default_factory=list)
+    turns: list[Row] = field(default_factory=list)
+    generations: list[Row] = field(default_factory=list)
+    kept: list[Row] = field(default_factory=list)
+
+    def write(self) -> None:
+        rows.insert(Conversation, self.conversations)
+        for first in range(0, len(self.messages), MESSAGES_AT_ONCE):
+            rows.insert(Message, self.messages[first : first + MESSAGES_AT_ONCE])
+        rows.insert(Turn, self.turns)
+        rows.insert(Generation, self.generations)
+        rows.insert(KeptAnswer, self.kept)
+        rows.update(Conversation, list(self.changed.values()))
 
 
 @dataclass(slots=True)
-class _Read:
-    """What a batch of starts reads before it decides."""
+class Read:
+    """What a batch of starts reads before it decides. ``paths`` grows as histories are asked for."""
 
-    turns: dict[tuple[UUID, str], dict[str, Any]]
-    conversations: dict[UUID, dict[str, Any]]
-    parents: dict[UUID, dict[str, Any]]
-    paths: dict[UUID, list[Any]]
+    turns: dict[tuple[UUID, str], Row]
+    conversations: dict[UUID, Row]
+    messages: dict[UUID, Row]
+    paths: dict[UUID, list[Step]] = field(default_factory=dict)
 
 
 def read_standings(jobs: Sequence[Start], at: datetime) -> dict[int, Standing | Refusal]:
@@ -57,62 +69,130 @@ def read_standings(jobs: Sequence[Start], at: datetime) -> dict[int, Standing | 
     return {id(job): standing for job, standing in zip(jobs, found, strict=True)}
 
 
-def _read(jobs: Sequence[Start], at: datetime) -> _Read:
-    turns = {
-        (turn["user_id"], turn["idempotency_key"]): turn
-        for turn in rows.select(
-            Turn,
-            ("id", "user_id", "idempotency_key", "body_digest", "created_at"),
-            by="idempotency_key",
-            values=[job.idempotency_key for job in jobs if job.idempotency_key],
-        )
-    }
-    expired = [turn for turn in turns.values() if turn["created_at"] < at - IDEMPOTENCY_KEPT]
+def _read_turns(jobs: Sequence[Start], users: Iterable[UUID], at: datetime) -> dict[tuple[UUID, str], Row]:
+    """The turns that the jobs' idempotency keys have started within a day."""
+    keys = [job.idempotency_key for job in jobs if job.idempotency_key]
+    if not keys:
+        return {}
+    this = rows.table(Turn)
+    mine = [this.to_db("user_id", user) for user in dict.fromkeys(users)]
+    found = rows.select(
+        Turn,
+        ("id", "user_id", "idempotency_key", "body_digest", "created_at"),
+        by="idempotency_key",
+        values=keys,
+        where=f"user_id IN ({rows.marks(len(mine))})",
+        params=mine,
+    )
+    expired = [turn for turn in found if turn["created_at"] < at - IDEMPOTENCY_KEPT]
     rows.update(Turn, [{"id": turn["id"], "idempotency_key": None} for turn in expired])
     rows.flush()  # before a new turn takes the key
-    for turn in expired:
-        del turns[turn["user_id"], turn["idempotency_key"]]
+    return {(turn["user_id"], turn["idempotency_key"]): turn for turn in found if turn not in expired}
+
+
+def read_rows(jobs: Sequence[Start], users: Iterable[UUID], at: datetime, *, lock: bool = True) -> Read:
+    """The rows that decide where each job belongs; conversations under lock, so that their trees stay."""
+    ids = [job.conversation_id for job in jobs if job.conversation_id]
     conversations = {
-        row["id"]: row
-        for row in rows.select(
-            Conversation, _CONVERSATION, by="id", values=[job.conversation_id for job in jobs if job.conversation_id]
-        )
+        row["id"]: row for row in rows.select(Conversation, CONVERSATION, by="id", values=ids, order="id", lock=lock)
     }
-    leaves = [job.parent_message_id for job in jobs if job.parent_message_id]
-    leaves += [row["active_message_id"] for row in conversations.values() if row["active_message_id"]]
-    parents = {row["id"]: row for row in rows.select(Message, _PARENT, by="id", values=leaves)}
-    return _Read(turns, conversations, parents, active_paths(list(parents), HISTORY_DEPTH) if parents else {})
+    wanted = [named for job in jobs for named in (job.parent_message_id, job.message_id) if named]
+    wanted += [row["active_message_id"] for row in conversations.values() if row["active_message_id"]]
+    messages = {row["id"]: row for row in rows.select(Message, MESSAGE, by="id", values=wanted)}
+    return Read(_read_turns(jobs, users, at), conversations, messages)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A job that has passed everything cheap, and waits for its history to be measured."""
+
+    job: Start
+    standing: Standing
+    place: Place
 
 
 def apply(
-    jobs: Sequence[Start], who: dict[int, Standing | Refusal], book: Book, at: datetime
+    jobs: Sequence[Start], who: Mapping[int, Standing | Refusal], book: Book, at: datetime
 ) -> dict[int, Started | Attached | Refusal]:
-    """Admit each job or refuse it, and write what was admitted."""
-    live = [job for job in jobs if isinstance(who[id(job)], Standing)]
+    """Admit each job or refuse it, and write what was admitted.
+
+    Accounts are served in rounds. In each, every account's jobs are refused one after the other by what
+    the book says now, until one passes; the histories of those that passed are measured by one statement.
+    So a flood from one account costs no history more than it may have answers.
+    """
+    live = {id(job): standing for job in jobs if isinstance(standing := who[id(job)], Standing)}
     if not live:
         return {}
-    read = _read(live, at)
+    mine = [job for job in jobs if id(job) in live]
+    read = read_rows(mine, [standing.principal.user_id for standing in live.values()], at)
     out = _Rows()
     results: dict[int, Started | Attached | Refusal] = {}
-    for job in live:
-        standing = who[id(job)]
-        assert isinstance(standing, Standing)
+    drafted: list[tuple[Start, Started, list[Portion]]] = []
+    waiting: dict[UUID, deque[Start]] = {}
+    for job in mine:
+        waiting.setdefault(live[id(job)].principal.user_id, deque()).append(job)
+
+    def decide(candidate: Candidate) -> None:
         try:
-            results[id(job)] = _start(job, standing, read, book, out, at)
+            started, portions = _start(candidate, read, book, out, at)
+            drafted.append((candidate.job, started, portions))
+            results[id(candidate.job)] = started
         except Refusal as refusal:
-            results[id(job)] = refusal
-    rows.insert(Conversation, out.conversations)
-    for first in range(0, len(out.messages), MESSAGES_AT_ONCE):
-        rows.insert(Message, out.messages[first : first + MESSAGES_AT_ONCE])
-    rows.insert(Turn, out.turns)
-    rows.insert(Generation, out.generations)
-    rows.insert(KeptAnswer, out.kept)
-    rows.update(Conversation, list(out.changed.values()))
-    touch_keys((who[id(job)].key for job in live), at)  # type: ignore[union-attr]
+            results[id(candidate.job)] = refusal
+
+    while waiting:
+        passed: list[Candidate] = []
+        for user_id, queue in list(waiting.items()):
+            while queue:
+                job = queue.popleft()
+                try:
+                    found = cheaply(job, live[id(job)], read, book)
+                except Refusal as refusal:
+                    results[id(job)] = refusal
+                    continue
+                if isinstance(found, Attached):
+                    results[id(job)] = found
+                elif found.place.leaf is None:
+                    decide(found)
+                else:
+                    passed.append(found)
+                    break
+            if not queue:
+                del waiting[user_id]
+        measure(passed, read)
+        for candidate in passed:
+            decide(candidate)
+    _say(drafted, out, at)
+    out.write()
+    touch_keys((standing.key for standing in live.values()), at)
     return results
 
 
-def _known(job: Start, user_id: UUID, read: _Read) -> Attached | None:
+def measure(candidates: Sequence[Candidate], read: Read) -> None:
+    """Measure the histories that ``candidates`` need, as far as their models can read."""
+    leaves: dict[UUID, int] = {}
+    for candidate in candidates:
+        leaf = candidate.place.leaf
+        if leaf is not None:
+            leaves[leaf] = max(leaves.get(leaf, 0), turn_prompt.history_bytes(candidate.job))
+    read.paths |= tree.paths(leaves, HISTORY_DEPTH)
+
+
+def cheaply(job: Start, standing: Standing, read: Read, book: Book) -> Candidate | Attached:
+    """All that can be said without the history. Raises the Refusal."""
+    user_id = standing.principal.user_id
+    standing.principal.require(job.scope)
+    for model in job.models:
+        standing.check_model(model.slug)
+    if attached := _known(job, user_id, read):
+        return attached
+    place = place_of(job, user_id, read.conversations, read.messages)
+    if place.leaf is not None:
+        book.consider(turn_prompt.least_asks(job, standing))
+    return Candidate(job, standing, place)
+
+
+def _known(job: Start, user_id: UUID, read: Read) -> Attached | None:
     if job.idempotency_key is None:
         return None
     turn = read.turns.get((user_id, job.idempotency_key))
@@ -123,151 +203,87 @@ def _known(job: Start, user_id: UUID, read: _Read) -> Attached | None:
     return Attached(turn["id"], user_id)
 
 
-def _leaf(job: Start, conversation: dict[str, Any], read: _Read) -> UUID | None:
-    """The message that the new one answers: the one named, else the active one."""
-    leaf: UUID | None = job.parent_message_id or conversation["active_message_id"]
-    if leaf is None:
-        return None
-    parent = read.parents.get(leaf)
-    if parent is None and job.parent_message_id is None:
-        # Another send of this very batch has just put its answer there.
-        raise Refusal("conflict", "An answer is still being written here.")
-    if parent is None or parent["conversation_id"] != conversation["id"]:
-        raise Refusal("not_found", "The parent message is not in this conversation.", param="parent_message_id")
-    if parent["role"] != Message.Role.ASSISTANT:
-        raise Refusal("invalid_value", "The parent must be an answer.", param="parent_message_id")
-    if parent["status"] == Message.Status.STREAMING:
-        raise Refusal("conflict", "An answer is still being written here.")
-    return leaf
+def portions_of(candidate: Candidate, generation_ids: Sequence[UUID], read: Read) -> list[Portion]:
+    """What each of the job's models is to read and may cost."""
+    job, place = candidate.job, candidate.place
+    made = draft(job, place, read.paths.get(place.leaf, ()) if place.leaf else ())
+    return [
+        portion(job, candidate.standing, made, model, number, f"generation:{generation_id}")
+        for number, (model, generation_id) in enumerate(zip(job.models, generation_ids, strict=True))
+    ]
 
 
-def _start(job: Start, standing: Standing, read: _Read, book: Book, out: _Rows, at: datetime) -> Started | Attached:
+def quote_of(max_tokens: Iterable[int], nano_usd: Iterable[int]) -> dict[str, Any]:
+    """What a turn may use and cost at most, all its models together."""
+    return {"max_tokens": sum(max_tokens), "max_cost_usd": usd_string(sum(nano_usd))}
+
+
+def _start(candidate: Candidate, read: Read, book: Book, out: _Rows, at: datetime) -> tuple[Started, list[Portion]]:
+    job, standing, place = candidate.job, candidate.standing, candidate.place
+    ids = [uuid7() for _ in job.models]
+    portions = portions_of(candidate, ids, read)
     if job.withdrawn:
         raise Refusal("unavailable", retry_after=2)
-    principal = standing.principal
-    user_id = principal.user_id
-    principal.require(job.scope)
-    for model in job.models:
-        standing.check_model(model.slug)
-    if attached := _known(job, user_id, read):
-        return attached
-    conversation: dict[str, Any] | None = None
-    leaf: UUID | None = None
-    system = job.system
-    if job.conversation_id is not None:
-        conversation = read.conversations.get(job.conversation_id)
-        if conversation is None or conversation["user_id"] != user_id or conversation["deleted_at"] is not None:
-            raise Refusal("not_found")
-        leaf = _leaf(job, conversation, read)
-        system = conversation["system"] if system is None else system
-    elif job.parent_message_id is not None:
-        raise Refusal("invalid_value", "A parent needs its conversation.", param="parent_message_id")
-    history = [(step.role, step.content) for step in read.paths.get(leaf, ()) if step.content] if leaf else []
-    asked = [_asked(job, standing, model, number, system or "", history) for number, model in enumerate(job.models)]
-    admissions = book.admit_all([one.ask for one in asked])
-    generations = [
-        StartedGeneration(
-            generation_id=one.generation_id,
-            hold_id=admitted.hold_id,
-            message_id=one.message_id,
-            model=one.model,
-            price=one.ask.price,
-            prompt=one.fitted.messages,
-            prompt_estimate=one.estimate,
-            admitted=admitted,
-        )
-        for one, admitted in zip(asked, admissions, strict=True)
-    ]
+    admissions = book.admit_all([one.ask for one in portions])
     started = Started(
         turn_id=uuid7(),
-        user_id=user_id,
+        user_id=standing.principal.user_id,
         conversation_id=job.conversation_id,
-        user_message_id=None,
+        user_message_id=place.question,
         title=None,
-        generations=generations,
-        quote={
-            "max_tokens": sum(admitted.max_tokens for admitted in admissions),
-            "max_cost_usd": usd_string(sum(admitted.nano_usd for admitted in admissions)),
-        },
+        generations=[
+            StartedGeneration(
+                generation_id=generation_id,
+                hold_id=admitted.hold_id,
+                message_id=uuid7(),
+                model=one.model,
+                price=one.ask.price,
+                prompt=[],
+                prompt_estimate=one.fitted.weight.estimate,
+                admitted=admitted,
+            )
+            for generation_id, one, admitted in zip(ids, portions, admissions, strict=True)
+        ],
+        quote=quote_of([one.max_tokens for one in admissions], [one.nano_usd for one in admissions]),
         context={
-            "included_messages": min(one.fitted.included for one in asked),
-            "omitted_messages": max(one.fitted.omitted for one in asked),
+            "included_messages": min(one.included for one in portions),
+            "omitted_messages": max(one.fitted.omitted for one in portions),
         },
     )
     if job.messages is None:
-        started.user_message_id = uuid7()
-        if conversation is None:
+        if place.conversation is None:
             started.title = titles.from_words(job.content)
             started.conversation_id = uuid7()
             out.conversations.append(new_conversation(job, started, at))
         else:
-            out.changed[conversation["id"]] = changed_conversation(job, conversation, started, at)
-        out.messages.append(question(job, started, leaf, at))
-        out.messages += answers(started, started.user_message_id, at)
+            out.changed[place.conversation["id"]] = changed_conversation(job, place.conversation, started, at)
+        if place.question is None:
+            started.user_message_id = uuid7()
+            out.messages.append(question(job, started, place.leaf, at))
     elif job.store:
         made, said = openai_store.begin(job, started, at)
         out.conversations.append(made)
         out.messages += said
-    out.turns.append(turn_row(job, started, principal.api_key_id, at))
+    out.turns.append(turn_row(job, started, standing.principal.api_key_id, at))
     out.generations += generation_rows(job, started, at)
     if job.keeps_answer:
-        out.kept += [kept_answers.opened(generation.generation_id) for generation in generations]
+        out.kept += [kept_answers.opened(generation_id) for generation_id in ids]
     if job.idempotency_key is not None:
         # A second job with the same key in this very batch finds the turn, too.
-        read.turns[user_id, job.idempotency_key] = {"id": started.turn_id, "body_digest": job.body_digest}
-    return started
+        known = {"id": started.turn_id, "body_digest": job.body_digest}
+        read.turns[started.user_id, job.idempotency_key] = known
+    return started, portions
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One model's part of a turn before it is admitted."""
-
-    model: CatalogModel
-    generation_id: UUID
-    message_id: UUID
-    fitted: context.Fitted
-    estimate: int
-    ask: Ask
-
-
-def _asked(
-    job: Start, standing: Standing, model: CatalogModel, number: int, system: str, history: list[tuple[str, str]]
-) -> _Asked:
-    cap = context.output_cap(job.max_tokens, model.max_output, model.context_length)
-    if job.messages is not None:
-        fitted = context.Fitted(job.messages, len(job.messages), 0)
-    else:
-        fitted = context.fit(system, history, job.content, model.context_length, cap)
-    estimate = context.estimate(fitted.messages)
-    cap = context.room_for_answer(cap, model.context_length, estimate)
-    generation_id = uuid7()
-    key = standing.key
-    price = model.price
-    assert price is not None  # a door lets no model without one through
-    ask = Ask(
-        account_id=standing.principal.user_id,
-        reference=f"generation:{generation_id}",
-        model_id=model.slug,
-        input_bound=context.upper_bound(fitted.messages, job.params),
-        wanted_tokens=None if job.max_tokens is None else min(job.max_tokens, cap),
-        default_tokens=cap,
-        price=Price(
-            id=price.id,
-            prompt_pico=price.prompt_pico,
-            completion_pico=price.completion_pico,
-            request_nano=price.request_nano,
-            cached_pico=price.cached_pico,
-        ),
-        api_key=None
-        if key is None
-        else KeyLimits(
-            id=key["id"],
-            limit_tokens=key["limit_tokens"],
-            limit_nano_usd=key["limit_nano_usd"],
-            requests_per_minute=key["requests_per_minute"],
-            tokens_per_minute=key["tokens_per_minute"],
-        ),
-        worker=job.worker,
-        counts_as_request=number == 0,
+def _say(drafted: Sequence[tuple[Start, Started, list[Portion]]], out: _Rows, at: datetime) -> None:
+    """Read the text of what was admitted, for the prompts and for the answers that begin with an older one."""
+    said = tree.texts(
+        message_id for _, _, portions in drafted for one in portions for message_id in turn_prompt.needed(one)
     )
-    return _Asked(model, generation_id, uuid7(), fitted, estimate, ask)
+    for job, started, portions in drafted:
+        for generation, one in zip(started.generations, portions, strict=True):
+            generation.prompt = turn_prompt.prompt(job, one, said)
+            if one.draft.prefix is not None and one.draft.prefix.size:
+                generation.prefix = said[one.draft.prefix.id]
+        if job.messages is None:
+            out.messages += answers(job, started, started.user_message_id, at)

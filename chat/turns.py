@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.claims import Standing
-from chat import turn_finish, turn_jobs, turn_start
+from chat import turn_finish, turn_jobs, turn_prompt, turn_start
 from oneai.kit import rows
 from oneai.kit.clock import now
 from quotas.ledger import Book
@@ -20,6 +20,9 @@ from quotas.ledger import Book
 
 def apply(jobs: Sequence[Any]) -> list[Any]:
     """Do all jobs in one transaction; a job's result may be the refusal it met."""
+    for job in jobs:
+        if isinstance(job, turn_jobs.Start):
+            turn_prompt.weigh(job)  # megabytes may come in: nobody waits for a lock meanwhile
     with transaction.atomic(durable=True):
         return apply_in_transaction(jobs)
 

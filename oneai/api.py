@@ -17,7 +17,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
-from chat import openai_messages, requests
+from chat import answer_again, openai_messages, requests
 from oneai.kit.errors import CODES
 
 Schema = dict[str, Any]
@@ -69,6 +69,14 @@ def _components() -> Schema:
     """The schemas of the hot routes and of errors."""
     identity = {"type": "string", "format": "uuid"}
     efforts = list(requests.EFFORTS)
+    models = _nullable(
+        "array",
+        items={"type": "string", "maxLength": requests.LONGEST_MODEL},
+        minItems=requests.FEWEST_MODELS,
+        maxItems=requests.MOST_MODELS,
+        uniqueItems=True,
+        description="Instead of ``model``: each answers, side by side, in one stream.",
+    )
     return {
         "Error": _object(
             {
@@ -92,14 +100,7 @@ def _components() -> Schema:
                 "parent_message_id": _nullable("string", format="uuid"),
                 "content": {"type": "string", "minLength": 1, "maxLength": requests.LONGEST_MESSAGE},
                 "model": _nullable("string", maxLength=200),
-                "models": _nullable(
-                    "array",
-                    items={"type": "string", "maxLength": requests.LONGEST_MODEL},
-                    minItems=requests.FEWEST_MODELS,
-                    maxItems=requests.MOST_MODELS,
-                    uniqueItems=True,
-                    description="Instead of ``model``: each answers, side by side, in one stream.",
-                ),
+                "models": models,
                 "attachments": _nullable("array", items=identity, description="Not supported yet."),
                 "preset_id": _nullable("string", format="uuid", description="Not supported yet."),
                 "system": _nullable("string", maxLength=requests.LONGEST_SYSTEM),
@@ -113,6 +114,31 @@ def _components() -> Schema:
             additionalProperties=False,
         ),
         "StopRequest": _object({"message_id": _nullable("string", format="uuid")}, additionalProperties=False),
+        "RegenerateRequest": _object(
+            {
+                "model": _nullable("string", maxLength=requests.LONGEST_MODEL),
+                "models": models,
+                "instruction": _nullable(
+                    "string",
+                    maxLength=answer_again.LONGEST_INSTRUCTION,
+                    description="Goes with the question for this answer only.",
+                ),
+            },
+            additionalProperties=False,
+        ),
+        "ContinueRequest": _object(
+            {"model": _nullable("string", maxLength=requests.LONGEST_MODEL)}, additionalProperties=False
+        ),
+        "Quote": _object(
+            {
+                "max_tokens": {"type": "integer", "description": "Of all its answers together."},
+                "max_cost_usd": {"type": "string"},
+                "remaining_after": _nullable(
+                    "integer", description="Tokens left of the tightest limit; null: no limit."
+                ),
+            },
+            ["max_tokens", "max_cost_usd", "remaining_after"],
+        ),
         "Stopping": _object({"status": {"type": "string", "enum": ["stopping"]}}, ["status"]),
         "ChatEvents": {
             "type": "string",
@@ -177,6 +203,7 @@ def _events(summary: str) -> Schema:
 def _paths() -> Schema:
     """The hot routes."""
     turn = {"name": "turn_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    message = turn | {"name": "message_id"}
     idempotency = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -217,6 +244,27 @@ def _paths() -> Schema:
                 "chat_stop", "chat", "Stop a turn; what is written is kept",
                 {"202": {"description": "It is stopping.", "content": _json(_reference("Stopping"))}},
                 parameters=[turn], requestBody=body("StopRequest", required=False),
+            )
+        },
+        "/api/chat/quote": {
+            "post": _operation(
+                "chat_quote", "chat", "What a send may use and cost at most; nothing is held",
+                {"200": {"description": "As it stands now.", "content": _json(_reference("Quote"))}},
+                requestBody=body("ChatRequest"),
+            )
+        },
+        "/api/messages/{message_id}/regenerate": {
+            "post": _operation(
+                "messages_regenerate", "chat", "Another answer beside this one, or to this question",
+                {"200": _events("The events of the turn.")},
+                parameters=[message, idempotency], requestBody=body("RegenerateRequest", required=False),
+            )
+        },
+        "/api/messages/{message_id}/continue": {
+            "post": _operation(
+                "messages_continue", "chat", "The rest of an answer that was cut, as a new one that begins with it",
+                {"200": _events("The events of the turn, the older text first.")},
+                parameters=[message, idempotency], requestBody=body("ContinueRequest", required=False),
             )
         },
         "/v1/chat/completions": {

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
+from oneai.kit import rows
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import admission, backfill, holding, rates
@@ -19,7 +20,7 @@ from quotas.ceiling import Ceiling
 from quotas.figures import Admitted, Charge, LimitState, limits_of
 from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
-from quotas.models import Hold, LedgerEntry
+from quotas.models import Hold, LedgerEntry, QuotaAccount
 from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms, has_allowance
 from quotas.together import decide_all
 
@@ -59,8 +60,19 @@ class Book:
         ``hold_ids`` are those to be ended in this transaction; their accounts must be among
         ``account_ids``. An id without a user is left out, and refused when it asks.
         """
-        locked = holding.lock_accounts(account_ids)
-        at = at or now()
+        return cls._over(holding.lock_accounts(account_ids), hold_ids, at or now())
+
+    @classmethod
+    def look(cls, account_id: UUID, signed_up: datetime, at: datetime) -> Book:
+        """One account's book to ``consider`` in: nothing is locked, made or written, so it is not to be closed.
+
+        ``signed_up`` begins the period of an account that has asked for nothing yet.
+        """
+        found = rows.select(QuotaAccount, holding.ACCOUNT, by="user_id", values=[account_id])
+        return cls._over(found or [holding.blank_account(account_id, signed_up)], (), at)
+
+    @classmethod
+    def _over(cls, locked: Sequence[rows.Row], hold_ids: Iterable[UUID], at: datetime) -> Book:
         own = all(has_allowance(row["policy"], at) for row in locked)
         default = None if own else holding.default_allowance(at)
         accounts = {row["user_id"]: holding.account_of(row, default, at) for row in locked}

@@ -5,7 +5,7 @@ only then upstream; while it runs ``heartbeat`` every 3 s; at its end another bo
 ``release`` or ``orphan``. What ``claim_due`` gives was left behind, and the claimant ends it.
 """
 
-from quotas.admission import Ask, KeyLimits
+from quotas.admission import FLOOR, Ask, KeyLimits
 from quotas.book import Book
 from quotas.ceiling import Contended
 from quotas.cost import Price, cost_nano
@@ -14,6 +14,7 @@ from quotas.leases import STALE_AFTER, DueHold, anything_due, claim_due, heartbe
 from quotas.rates import RateState
 
 __all__ = [
+    "FLOOR",
     "STALE_AFTER",
     "Admitted",
     "Ask",

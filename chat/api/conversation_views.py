@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chat import conversations
+from chat import conversations, tree
 from chat.access import conversation_for, id_from, message_in
 from chat.api.doors import ScopedView, principal
 from chat.api.fields import choice_parameter, flag_parameter, read_body, text_parameter
@@ -89,7 +89,7 @@ class ConversationDetail(ScopedView):
 
     @extend_schema(operation_id="conversations_change", request=ConversationChange, responses=ConversationShape)
     def patch(self, request: Request, conversation_id: str) -> Response:
-        """Change what is given. ``active_message_id`` chooses the branch that is shown."""
+        """Change what is given. ``active_message_id`` shows the branch through that message, to its newest end."""
         conversation = conversation_for(principal(request), conversation_id)
         values = read_body(ConversationChange, request)
         if "active_message_id" in values:
@@ -105,7 +105,7 @@ class ConversationDetail(ScopedView):
 
 def _leaf(conversation: Conversation, message_id: str) -> Any:
     try:
-        return message_in(conversation, id_from(message_id)).pk
+        return tree.newest_leaf(conversation.pk, message_in(conversation, id_from(message_id)).pk)
     except Refusal as refusal:
         raise Refusal("not_found", param="active_message_id") from refusal
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,14 +11,15 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chat import conversations
+from chat import branches, conversations, requests
 from chat.access import conversation_for
 from chat.api.conversation_views import PAGE_PARAMETERS
 from chat.api.doors import ScopedView, principal
 from chat.api.fields import choice_parameter, flag_parameter, moment_parameter, text_parameter
 from chat.api.paging import Pages, list_response, slice_of
-from chat.api.shapes import MESSAGE_COLUMNS, MessageShape
+from chat.api.shapes import MESSAGE_COLUMNS, MessageContent, MessageShape
 from chat.models import Conversation, Message
+from oneai.kit.errors import Refusal
 
 ROLES: Final = {"": "", "user": "user", "assistant": "assistant"}
 _SEARCH: Final = [
@@ -75,6 +77,27 @@ def _pages(view: Any, request: Request, found: QuerySet[Message], order: tuple[s
     pages = Pages(order)
     page: Any = pages.paginate_queryset(found.only(*MESSAGE_COLUMNS), request, view)
     return pages.get_paginated_response(MessageShape(page, many=True).data)
+
+
+class MessageDetail(ScopedView):
+    """One message of a conversation's tree."""
+
+    scope = "conversations"
+
+    @extend_schema(operation_id="messages_edit", request=MessageContent, responses={201: MessageShape})
+    def patch(self, request: Request, message_id: str) -> Response:
+        """Put a message with other text beside this one, and show it; this one stays as it was."""
+        if not isinstance(request.data, Mapping):
+            raise Refusal("invalid_request", "The body must be a JSON object.")
+        requests.known_fields(request.data, ("content",))
+        made = branches.edit(principal(request), message_id, requests.content(request.data))
+        return Response(MessageShape(made).data, status=201)
+
+    @extend_schema(operation_id="messages_delete", responses={204: None})
+    def delete(self, request: Request, message_id: str) -> Response:
+        """Delete a message and everything below it."""
+        branches.delete(principal(request), message_id)
+        return Response(status=204)
 
 
 class History(ScopedView):

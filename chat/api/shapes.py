@@ -10,7 +10,7 @@ from rest_framework import serializers
 from chat import catalog
 from chat.api.fields import Body, Flag, Metadata, Tags, Text
 from chat.models import Conversation, Message
-from chat.requests import LONGEST_SYSTEM
+from chat.requests import LONGEST_MESSAGE, LONGEST_SYSTEM
 from oneai.kit.errors import Refusal
 
 MESSAGE_COLUMNS: Final = (
@@ -86,6 +86,12 @@ class MessageShape(serializers.Serializer[Message]):
     usage = UsageShape(allow_null=True)
     attachments = serializers.ListField(child=serializers.DictField(), read_only=True, default=list)
     created_at = serializers.DateTimeField()
+
+
+class MessageContent(Body):
+    """A message's new text."""
+
+    content = Text(max_length=LONGEST_MESSAGE, trim_whitespace=False)
 
 
 class LimitShape(serializers.Serializer[Any]):

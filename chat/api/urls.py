@@ -12,4 +12,5 @@ urlpatterns = [
     path("conversations/<str:conversation_id>/title", conversation_views.ConversationTitleView.as_view()),
     path("conversations/<str:conversation_id>/restore", conversation_views.ConversationRestore.as_view()),
     path("conversations/<str:conversation_id>/messages", message_views.ConversationMessages.as_view()),
+    path("messages/<str:message_id>", message_views.MessageDetail.as_view()),
 ]

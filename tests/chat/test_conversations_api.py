@@ -137,10 +137,11 @@ def test_a_change_that_is_wrong_changes_nothing(as_alice: Api, alice: User, body
 def test_a_branch_is_chosen_by_a_message_of_this_conversation_alone(as_alice: Api, alice: User) -> None:
     talk, other = conversation(alice), conversation(alice)
     first = message(talk, "q")
-    message(talk, "a", first, role="assistant")
+    answer = message(talk, "a", first, role="assistant")
+    message(talk, "another question")
     foreign = message(other, "elsewhere")
     path = f"/api/conversations/{talk.pk}"
-    assert as_alice.patch(path, {"active_message_id": str(first.pk)}).json()["active_message_id"] == str(first.pk)
+    assert as_alice.patch(path, {"active_message_id": str(first.pk)}).json()["active_message_id"] == str(answer.pk)
     assert error(as_alice.patch(path, {"active_message_id": str(foreign.pk)}))[0] == 404
 
 

@@ -19,7 +19,7 @@ from tests.chat.upstream_catalogue import UpstreamCatalogue
 
 pytestmark = pytest.mark.django_db
 
-# (method, path, body, scope, what the owner gets). {id} is a conversation.
+# (method, path, body, scope, what the owner gets). {id} is a conversation, and its message has the same id.
 OWNED: list[tuple[str, str, Any, int]] = [
     ("GET", "/api/conversations/{id}", None, 200),
     ("PATCH", "/api/conversations/{id}", {"title": "x"}, 200),
@@ -29,6 +29,8 @@ OWNED: list[tuple[str, str, Any, int]] = [
     ("GET", "/api/conversations/{id}/messages", None, 200),
     ("GET", "/api/conversations/{id}/messages?tree=1", None, 200),
     ("GET", "/api/chat/history?conversation={id}", None, 200),
+    ("PATCH", "/api/messages/{id}", {"content": "x"}, 201),
+    ("DELETE", "/api/messages/{id}", None, 204),
 ]
 OTHERS: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/api/conversations", None, 200, "conversations"),
@@ -54,7 +56,7 @@ def test_every_route_is_in_the_matrix() -> None:
 @pytest.fixture
 def talk(alice: User) -> Conversation:
     made = conversation(alice, "Secret title")
-    message(made, "Secret text")
+    message(made, "Secret text", id=made.pk)
     return made
 
 

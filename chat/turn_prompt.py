@@ -1,0 +1,188 @@
+"""What goes to the models of a turn: chosen by the weight of its messages, read once the turn is admitted.
+
+A refused turn costs no text: what fits, what it may cost at most and whether that is covered are decided
+from the messages' sizes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from accounts.claims import Standing
+from chat import context
+from chat.catalog import CatalogModel
+from chat.context import Fitted, Prompt, Weight
+from chat.models import Message
+from chat.tree import Step
+from chat.turn_jobs import Start
+from chat.turn_place import Place
+from oneai.kit.errors import Refusal
+from quotas.ledger import FLOOR, Ask, KeyLimits, Price
+
+HISTORY_DEPTH: Final = 400
+HISTORY_BYTES: Final = 4 * 1024 * 1024
+"""Of a history for a model whose window is not known."""
+
+
+def weigh(job: Start) -> Weight:
+    """The weight of what the request itself brings; measured once, before any lock is taken."""
+    if job.weight is None:
+        job.weight = context.of_request(job.params)
+        if job.messages is not None:
+            job.weight += context.of_messages(job.messages)
+        elif job.content:
+            job.weight += context.of_text(job.content)
+    return job.weight
+
+
+def history_bytes(job: Start) -> int:
+    """More bytes of history than any of the job's models can read."""
+    windows = [model.context_length for model in job.models]
+    return max(HISTORY_BYTES if window is None else window * context.BYTES_PER_TOKEN for window in windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A prompt by its parts, the oldest first: as much of ``history`` as fits, and all of ``always``.
+
+    ``question`` is the turn's own; None when a stored one is answered, which then is among ``always``, and
+    ``prefix`` behind it when that is an answer to be continued. ``fixed`` is the weight of all but ``history``.
+    """
+
+    system: str
+    history: Sequence[Step]
+    always: Sequence[Step]
+    question: str | None
+    prefix: Step | None
+    fixed: Weight
+
+
+def draft(job: Start, place: Place, path: Sequence[Step]) -> Draft:
+    """The draft of a job whose place is at the end of ``path``.
+
+    Refusals ``context_length_exceeded``, and ``conflict`` when no question stands where one must.
+    """
+    fixed = weigh(job)
+    if place.system:
+        fixed += context.of_text(place.system)
+    history: list[Step] = list(path)
+    always: list[Step] = []
+    prefix = None
+    if place.question is not None:
+        at = next((number for number, step in enumerate(history) if step.id == place.question), None)
+        if at is None or history[at].role != Message.Role.USER:
+            raise Refusal("conflict", "There is no question that this message answers.")
+        history, always = history[:at], history[at:]
+        prefix = always[1] if len(always) > 1 else None
+        always = [step for step in always if step.size]
+        if any(step.size < 0 for step in always):
+            raise Refusal("context_length_exceeded")
+        for step in always:
+            fixed += context.of_bytes(step.size)
+        if job.instruction:
+            fixed += context.of_text(_joined("", job.instruction))
+    question = job.content if place.question is None else None
+    return Draft(place.system, [step for step in history if step.size], always, question, prefix, fixed)
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """One model's part of a turn before it is admitted. ``included`` counts the messages that it reads."""
+
+    model: CatalogModel
+    draft: Draft
+    fitted: Fitted
+    included: int
+    ask: Ask
+
+
+def portion(job: Start, standing: Standing, made: Draft, model: CatalogModel, number: int, reference: str) -> Portion:
+    """The part of the job's model in position ``number``. Refusal ``context_length_exceeded``."""
+    window = model.context_length
+    cap = context.output_cap(job.max_tokens, model.max_output, window)
+    fitted = context.fit(made.fixed, [step.size for step in made.history], window, cap)
+    cap = context.room_for_answer(cap, window, fitted.weight.estimate)
+    wanted = None if job.max_tokens is None else min(job.max_tokens, cap)
+    included = fitted.kept + len(made.always) + (made.question is not None)
+    if job.messages is not None:
+        included = len(job.messages)
+    ask = _ask(job, standing, model, number, reference, fitted.weight.bound, wanted, cap)
+    return Portion(model, made, fitted, included, ask)
+
+
+def least_asks(job: Start, standing: Standing) -> list[Ask]:
+    """What the job needs at the very least, whatever its history: refused for this, it is refused for all."""
+    wanted = FLOOR if job.max_tokens is None else min(FLOOR, job.max_tokens)
+    bound = weigh(job).bound
+    return [_ask(job, standing, model, number, "", bound, wanted, wanted) for number, model in enumerate(job.models)]
+
+
+def _ask(
+    job: Start,
+    standing: Standing,
+    model: CatalogModel,
+    number: int,
+    reference: str,
+    input_bound: int,
+    wanted: int | None,
+    default: int,
+) -> Ask:
+    key, price = standing.key, model.price
+    assert price is not None  # a door lets no model without one through
+    return Ask(
+        account_id=standing.principal.user_id,
+        reference=reference,
+        model_id=model.slug,
+        input_bound=input_bound,
+        wanted_tokens=wanted,
+        default_tokens=default,
+        price=Price(
+            id=price.id,
+            prompt_pico=price.prompt_pico,
+            completion_pico=price.completion_pico,
+            request_nano=price.request_nano,
+            cached_pico=price.cached_pico,
+        ),
+        api_key=None
+        if key is None
+        else KeyLimits(
+            id=key["id"],
+            limit_tokens=key["limit_tokens"],
+            limit_nano_usd=key["limit_nano_usd"],
+            requests_per_minute=key["requests_per_minute"],
+            tokens_per_minute=key["tokens_per_minute"],
+        ),
+        worker=job.worker,
+        counts_as_request=number == 0,
+    )
+
+
+def needed(portion: Portion) -> list[UUID]:
+    """The stored messages whose text the prompt needs."""
+    kept = portion.draft.history[len(portion.draft.history) - portion.fitted.kept :]
+    return [step.id for step in (*kept, *portion.draft.always)]
+
+
+def prompt(job: Start, portion: Portion, said: Mapping[UUID, str]) -> Prompt:
+    """The prompt in full, from the texts of what is ``needed``."""
+    if job.messages is not None:
+        return job.messages
+    made = portion.draft
+    found: Prompt = [{"role": "system", "content": made.system}] if made.system else []
+    kept = made.history[len(made.history) - portion.fitted.kept :]
+    found += [{"role": step.role, "content": said[step.id]} for step in (*kept, *made.always)]
+    if made.question is not None:
+        found.append({"role": "user", "content": made.question})
+    elif job.instruction:
+        found[-1]["content"] = _joined(found[-1]["content"], job.instruction)
+    if made.prefix is not None and made.prefix.size:
+        # Some providers take no answer to go on with that ends in a blank.
+        found[-1]["content"] = found[-1]["content"].rstrip()
+    return found
+
+
+def _joined(question: str, instruction: str) -> str:
+    return f"{question}\n\n{instruction}"
