@@ -23,7 +23,9 @@ from django.db import DatabaseError, connection
 from chat import catalog, kept_answers, mirror, sweeper, turns
 from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Endpoint, Site
+from chat.relay import Relay
 from chat.replay import Answer, TurnStream
+from chat.retention import Retention
 from chat.runner import Producer
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Stop
 from chat.upstreams import Upstream, upstreams
@@ -41,7 +43,6 @@ BEAT_SECONDS: Final = 3.0
 SWEEP_SECONDS: Final = 1.0
 REFRESH_SECONDS: Final = 5.0
 COMMENT_SECONDS: Final = 15.0
-KEEP_SECONDS: Final = 30.0
 ERASE_SECONDS: Final = 60.0
 ACCEPT_SECONDS: Final = 10.0  # connections that are open may bring turns, each of which has as long again
 DRAIN_SECONDS: Final = 20.0
@@ -66,7 +67,9 @@ class Engine:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.most_running = MOST_RUNNING if files < 0 else min(MOST_RUNNING, files // FILES_A_TURN)
         self.producers: dict[UUID, Producer] = {}
-        self.turns: dict[UUID, TurnStream] = {}
+        self.turns: dict[UUID, TurnStream] = {}  # produced here
+        self.retention = Retention(self.turns)
+        self.mirrors = mirror.Mirrors()
         self._upstreams: dict[str, Upstream] = upstreams()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._background = ThreadPoolExecutor(1, thread_name_prefix="background")
@@ -89,6 +92,9 @@ class Engine:
             log.exception("catalogue_unread")
         self.spawn(self._tick())
         self.spawn(self.watches.run())
+        self.spawn(self.mirrors.run())
+        if settings.REDIS_URL:
+            self.spawn(Relay(settings.REDIS_URL, self.worker, self.turns, self.mirrors, self.spawn).post.run())
         self.spawn(self._every(REFRESH_SECONDS, catalog.refresh))
         self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
         self.spawn(self._every(ERASE_SECONDS, kept_answers.erase))
@@ -208,7 +214,7 @@ class Engine:
             if at - pinged < 1:
                 continue
             pinged = at
-            for stream in list(self.turns.values()):
+            for stream in (*self.turns.values(), *self.mirrors):
                 for waker in stream.wakers:
                     if at - waker.since > COMMENT_SECONDS:
                         waker.wake()
@@ -303,7 +309,7 @@ class Engine:
         self.producers.pop(producer.generation_id, None)
         turn = producer.turn
         if not any(answer.generation_id in self.producers for answer in turn.answers):
-            self._loop.call_later(KEEP_SECONDS, self.turns.pop, turn.turn_id, None)
+            self.retention.keep(turn)
 
     def endpoint(self, name: str) -> Endpoint:
         """Where to call, with the next of the upstream's keys."""
@@ -323,21 +329,9 @@ class Engine:
     async def find_turn(self, turn_id: UUID, user_id: UUID) -> TurnStream:
         """The turn, from memory or from the database. Refusal ``not_found`` when it is not this user's."""
         stream = self.turns.get(turn_id)
-        if stream is None:
-            stream = await mirror.load(turn_id)
-            if stream.user_id == user_id and stream.completed is None and turn_id not in self.turns:
-                self.turns[turn_id] = stream
-                self.spawn(self._mirror(stream))
-        if stream.user_id != user_id:
-            raise Refusal("not_found")
-        return stream
-
-    async def _mirror(self, stream: TurnStream) -> None:
-        await asyncio.sleep(0)
-        try:
-            await mirror.watch(stream)
-        finally:
-            self.turns.pop(stream.turn_id, None)
+        if stream is not None and stream.user_id == user_id:
+            return stream
+        return await self.mirrors.find(turn_id, user_id)
 
     async def stop_turn(self, user_id: UUID, turn_id: UUID, message_id: UUID | None) -> None:
         """Ask a turn to stop, wherever it runs. Refusal ``not_found`` when it is not this user's."""

@@ -11,6 +11,7 @@ from oneai.kit import sse
 TURN_STARTED = "turn.started"
 MESSAGE_DELTA = "message.delta"
 MESSAGE_REASONING = "message.reasoning"
+MESSAGE_MODEL = "message.model"
 MESSAGE_COMPLETED = "message.completed"
 MESSAGE_FAILED = "message.failed"
 CONVERSATION_UPDATED = "conversation.updated"

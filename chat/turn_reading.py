@@ -1,0 +1,117 @@
+"""What the database has of turns that other processes produce: how each generation stands, and new text.
+
+One look reads any number of turns in a few statements. Text is read from where the asker's ends, and
+only where it has grown. The rows of generations come first: an end that is seen has its whole text
+beside it, which the same transaction wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from chat import kept_answers
+from chat.models import Generation, KeptAnswer, Message, Turn
+from oneai.kit import rows
+from quotas.reading import limits_json
+
+_TURN = ("id", "user_id", "conversation_id", "user_message_id", "quote", "context", "door")
+_GENERATION = (
+    "id",
+    "turn_id",
+    "user_id",
+    "message_id",
+    "model_id",
+    "state",
+    "worker",
+    "delivered_bytes",
+    "finish_reason",
+    "error",
+    "usage",
+    "finished_at",
+)
+_TEXTS = ("content", "reasoning")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How much the asker has of a generation: code points, and the bytes that the row said were delivered."""
+
+    text: int = 0
+    reasoning: int = 0
+    delivered_bytes: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A turn to look at. ``kept``: its text is with the answers that ``/v1`` keeps for a while."""
+
+    kept: bool
+    known: dict[UUID, Known] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A generation, where the asker's text ended, and what comes after that; no text when none is new."""
+
+    generation: dict[str, Any]
+    known: Known
+    tail: dict[str, Any] | None
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.generation["state"] != Generation.State.RUNNING)
+
+    @property
+    def erased(self) -> bool:
+        """Whether it has ended on ``/v1`` and what it said is gone, or is about to be."""
+        return self.tail is None or kept_answers.expired(self.generation["finished_at"])
+
+
+@dataclass(slots=True)
+class Found:
+    """A turn's generations in order; its owner's limits once all have ended."""
+
+    rows: list[Row] = field(default_factory=list)
+    limits: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_turn(turn_id: UUID, user_id: UUID) -> dict[str, Any] | None:
+    """The turn's row, if it is this user's."""
+    owner = rows.table(Turn).to_db("user_id", user_id)
+    found = rows.select(Turn, _TURN, by="id", values=[turn_id], where="user_id = %s", params=[owner])
+    return found[0] if found else None
+
+
+def look(turns: Mapping[UUID, Asked]) -> dict[UUID, Found]:
+    """How these turns stand; one without generations is gone."""
+    generations = rows.select(Generation, _GENERATION, by="turn_id", values=turns, order="turn_id, position")
+    news: dict[bool, list[tuple[UUID, int, int]]] = {True: [], False: []}
+    for row in generations:
+        asked = turns[row["turn_id"]]
+        known = asked.known.get(row["id"], Known())
+        key = row["id"] if asked.kept else row["message_id"]
+        if key and (row["delivered_bytes"] != known.delivered_bytes or row["state"] != Generation.State.RUNNING):
+            news[asked.kept].append((key, known.text, known.reasoning))
+    tails = {row["id"]: row for row in rows.tails(Message, "id", news[False], _TEXTS)}
+    kept = rows.tails(KeptAnswer, "generation_id", news[True], _TEXTS, whole="tool_calls")
+    tails |= {row["generation_id"]: row for row in kept}
+    found = {turn_id: Found() for turn_id in turns}
+    for row in generations:
+        asked = turns[row["turn_id"]]
+        tail = tails.get(row["id"] if asked.kept else row["message_id"])
+        found[row["turn_id"]].rows.append(Row(row, asked.known.get(row["id"], Known()), tail))
+    for turn in found.values():
+        if turn.rows and all(row.ended for row in turn.rows):
+            turn.limits = limits_json(turn.rows[0].generation["user_id"])
+    return found
+
+
+def read(turn_id: UUID, user_id: UUID) -> tuple[dict[str, Any], Found] | None:
+    """This user's turn from the beginning; None when the user has no such turn."""
+    turn = read_turn(turn_id, user_id)
+    if turn is None:
+        return None
+    return turn, look({turn_id: Asked(turn["door"] == "v1")})[turn_id]
