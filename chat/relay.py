@@ -96,7 +96,7 @@ class Relay:
         numbers = {answer.message_id: number for number, answer in enumerate(turn.answers)}
         if not await self._send(turn, asker, numbers, []):
             return
-        async for group in follow_from(turn, places):
+        async for group in follow_from(turn, places, []):
             if not await self._send(turn, asker, numbers, group):
                 return
 

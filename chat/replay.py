@@ -256,15 +256,16 @@ async def follow(turn: TurnStream, after: list[int] | None = None) -> AsyncItera
     nothing for the turn.
     """
     places = places_after(turn, after)
-    if after is None:
-        yield [Event(event.name, _vector(places), event.data) for event in turn.opening]
-    async for group in follow_from(turn, places):
+    opening = [Event(event.name, _vector(places), event.data) for event in turn.opening] if after is None else []
+    async for group in follow_from(turn, places, opening):
         yield group
 
 
-async def follow_from(turn: TurnStream, places: list[Place]) -> AsyncIterator[list[Event]]:
-    """As ``follow``, from ``places``, without the opening events."""
+async def follow_from(turn: TurnStream, places: list[Place], opening: list[Event]) -> AsyncIterator[list[Event]]:
+    """As ``follow``, from ``places``, after the ``opening`` events."""
     with turn.listening() as waker:
+        if opening:
+            yield opening
         woken = False
         while True:
             waker.forget()

@@ -31,6 +31,12 @@ Letter = list[Any]
 Receipt = asyncio.Future[bool]
 
 
+def _cancelled() -> bool:
+    """Whether this task was cancelled: connecting, the client library now and then swallows that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Post:
     """The letter box ``name`` of this process. ``deliver`` gets each letter; ``changed`` hears of up and down."""
 
@@ -83,7 +89,7 @@ class Post:
 
     async def _listen(self) -> None:
         told = False
-        while True:
+        while not _cancelled():
             try:
                 await self._listen_once()
             except Exception as error:
@@ -124,7 +130,7 @@ class Post:
     # Sending --------------------------------------------------------------------------------------
 
     async def _send(self) -> None:
-        while True:
+        while not _cancelled():
             await self._written.wait()
             self._written.clear()
             batch = self._take()
