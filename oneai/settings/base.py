@@ -134,7 +134,7 @@ if env.migrating() and env.present("DATABASE_DIRECT_URL"):
 else:
     DATABASES = {"default": _database("DATABASE_URL")}
 
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss"))
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
