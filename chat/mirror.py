@@ -85,9 +85,9 @@ def _absorb(answer: Answer, row: Row) -> bool:
     if row.tail is not None:
         answer.add_reasoning(row.known.reasoning, row.tail["reasoning"])
         answer.add_text(row.known.text, row.tail["content"])
-        if calls := tool_calls.added(answer.tool_calls, row.tail.get("tool_calls") or []):
-            answer.tool_calls += calls
-            answer.begun = changed = True
+    if row.kept is not None and (calls := tool_calls.added(answer.tool_calls, row.kept["tool_calls"])):
+        answer.tool_calls += calls
+        answer.begun = changed = True
     if row.ended:
         answer.closing = _closing(answer, row)
         changed = True

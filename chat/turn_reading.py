@@ -46,7 +46,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A turn to look at. ``kept``: its text is with the answers that ``/v1`` keeps for a while."""
+    """A turn to look at. ``kept``: what it says may be with the answers that ``/v1`` keeps for a while."""
 
     kept: bool
     known: dict[UUID, Known] = field(default_factory=dict)
@@ -54,11 +54,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A generation, where the asker's text ended, and what comes after that; no text when none is new."""
+    """A generation, where the asker's text ended, and what comes after that in its message or kept answer, if any."""
 
     generation: dict[str, Any]
     known: Known
     tail: dict[str, Any] | None
+    kept: dict[str, Any] | None
 
     @property
     def ended(self) -> bool:
@@ -67,7 +68,7 @@ class Row:
     @property
     def erased(self) -> bool:
         """Whether it has ended on ``/v1`` and what it said is gone, or is about to be."""
-        return self.tail is None or kept_answers.expired(self.generation["finished_at"])
+        return self.kept is None or kept_answers.expired(self.generation["finished_at"])
 
 
 @dataclass(slots=True)
@@ -88,21 +89,26 @@ def read_turn(turn_id: UUID, user_id: UUID) -> dict[str, Any] | None:
 def look(turns: Mapping[UUID, Asked]) -> dict[UUID, Found]:
     """How these turns stand; one without generations is gone."""
     generations = rows.select(Generation, _GENERATION, by="turn_id", values=turns, order="turn_id, position")
-    news: dict[bool, list[tuple[UUID, int, int]]] = {True: [], False: []}
+    messages, answers = [], []
     for row in generations:
         asked = turns[row["turn_id"]]
         known = asked.known.get(row["id"], Known())
-        key = row["id"] if asked.kept else row["message_id"]
-        if key and (row["delivered_bytes"] != known.delivered_bytes or row["state"] != Generation.State.RUNNING):
-            news[asked.kept].append((key, known.text, known.reasoning))
-    tails = {row["id"]: row for row in rows.tails(Message, "id", news[False], _TEXTS)}
-    kept = rows.tails(KeptAnswer, "generation_id", news[True], _TEXTS, whole="tool_calls")
-    tails |= {row["generation_id"]: row for row in kept}
+        if row["delivered_bytes"] == known.delivered_bytes and row["state"] == Generation.State.RUNNING:
+            continue
+        if row["message_id"]:
+            messages.append((row["message_id"], known.text, known.reasoning))
+        if asked.kept:
+            answers.append((row["id"], known.text, known.reasoning))
+    tails = {row["id"]: row for row in rows.tails(Message, "id", messages, _TEXTS)}
+    kept = {
+        row["generation_id"]: row
+        for row in rows.tails(KeptAnswer, "generation_id", answers, _TEXTS, whole="tool_calls")
+    }
     found = {turn_id: Found() for turn_id in turns}
     for row in generations:
-        asked = turns[row["turn_id"]]
-        tail = tails.get(row["id"] if asked.kept else row["message_id"])
-        found[row["turn_id"]].rows.append(Row(row, asked.known.get(row["id"], Known()), tail))
+        known = turns[row["turn_id"]].known.get(row["id"], Known())
+        answer = kept.get(row["id"])
+        found[row["turn_id"]].rows.append(Row(row, known, tails.get(row["message_id"], answer), answer))
     for turn in found.values():
         if turn.rows and all(row.ended for row in turn.rows):
             turn.limits = limits_json(turn.rows[0].generation["user_id"])
