@@ -7,10 +7,12 @@ beside it, which the same transaction wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+
+from django.db.models import Model
 
 from chat import kept_answers
 from chat.models import Generation, KeptAnswer, Message, Turn
@@ -32,7 +34,6 @@ _GENERATION = (
     "usage",
     "finished_at",
 )
-_TEXTS = ("content", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,8 @@ def look(turns: Mapping[UUID, Asked]) -> dict[UUID, Found]:
             messages.append((row["message_id"], known.text, known.reasoning))
         if asked.kept:
             answers.append((row["id"], known.text, known.reasoning))
-    tails = {row["id"]: row for row in rows.tails(Message, "id", messages, _TEXTS)}
-    kept = {
-        row["generation_id"]: row
-        for row in rows.tails(KeptAnswer, "generation_id", answers, _TEXTS, whole="tool_calls")
-    }
+    tails = {row["id"]: row for row in _tails(Message, "id", messages)}
+    kept = {row["generation_id"]: row for row in _tails(KeptAnswer, "generation_id", answers, whole="tool_calls")}
     found = {turn_id: Found() for turn_id in turns}
     for row in generations:
         known = turns[row["turn_id"]].known.get(row["id"], Known())
@@ -121,3 +119,29 @@ def read(turn_id: UUID, user_id: UUID) -> tuple[dict[str, Any], Found] | None:
     if turn is None:
         return None
     return turn, look({turn_id: Asked(turn["door"] == "v1")})[turn_id]
+
+
+def _tails(model: type[Model], key: str, starts: Sequence[tuple[UUID, int, int]], *, whole: str = "") -> list[rows.Row]:
+    """What comes after so many code points of ``content`` and ``reasoning`` of each row.
+
+    ``starts`` has the value of the row's column ``key`` and the two lengths; ``whole`` is a column to
+    read beside them.
+    """
+    if not starts:
+        return []
+    table = rows.table(model)
+    params = [part for value, *lengths in starts for part in (table.to_db(key, value), *lengths)]
+    row = f"(CAST(%s AS {table.types[key]}),CAST(%s AS integer),CAST(%s AS integer))"
+    source = f"VALUES {','.join([row] * len(starts))}"
+    if table.vendor == "postgresql":
+        source, start = f"({source}) AS v(c1,c2,c3)", "v.c"
+    else:
+        source, start = f"(SELECT * FROM ({source})) AS v", "v.column"  # noqa: S608 (names of ours)
+    columns = table.columns
+    wanted = f"t.{columns[key]},SUBSTR(t.{columns['content']},{start}2+1),SUBSTR(t.{columns['reasoning']},{start}3+1)"
+    names = [key, "content", "reasoning"]
+    if whole:
+        wanted += f",t.{columns[whole]}"
+        names.append(whole)
+    sql = f"SELECT {wanted} FROM {source} JOIN {table.name} AS t ON t.{columns[key]}={start}1"  # noqa: S608 (as above)
+    return table.decoded(names, rows.query(table, sql, params))
