@@ -6,11 +6,12 @@ is never tried instead. API keys are read from ``Authorization: Bearer`` and fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -165,6 +166,28 @@ def check_csrf(scope: MutableMapping[str, Any], method: str) -> None:
     request = ASGIRequest({**scope, "method": method}, BytesIO())
     request._post, request._files = QueryDict(), MultiValueDict()  # type: ignore[attr-defined]
     _refuse_forgery(request)
+
+
+def own_origin() -> str:
+    """The origin of this site, as browsers spell it."""
+    parts = urlsplit(settings.SITE_URL)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
+
+
+def check_origin(origins: Sequence[str], *, bearer: bool) -> None:
+    """What stands in for the CSRF token where a WebSocket is opened, which can't carry one.
+
+    A browser always says where its page came from: with a cookie that must be this site, to the
+    letter. Programs that send a ``bearer`` credential need not say it, and pages that may call the
+    API with one may. Refusal ``permission_denied``.
+    """
+    allowed = {own_origin(), *settings.CORS_ALLOWED_ORIGINS} if bearer else {own_origin()}
+    if (bearer and not origins) or (len(origins) == 1 and origins[0] in allowed):
+        return
+    log.warning("origin_refused", origins=[origin[:200] for origin in origins[:3]])
+    raise Refusal("permission_denied", "This origin may not open a WebSocket here.")
 
 
 def _no_view(_: HttpRequest) -> HttpResponse:

@@ -11,7 +11,6 @@ from chat.catalog import CatalogModel
 from chat.replay import TurnStream, follow
 from chat.turn_jobs import Started
 from oneai.kit import sse
-from oneai.kit.errors import Refusal
 from oneai.kit.hot import Headers, Request, send_json
 
 STREAM_HEADERS: Final[Headers] = [
@@ -48,11 +47,7 @@ async def resume(request: Request) -> None:
     principal.require("chat")
     stream = await engine.current().find_turn(door.turn_id(request), principal.user_id)
     place = request.headers.get("last-event-id") or request.query.get("after")
-    after = None
-    if place is not None:
-        after = events.read_vector(place, len(stream.answers))
-        if after is None:
-            raise Refusal("invalid_value", "The place to go on from is not one of this turn's.", param="after")
+    after = None if place is None else events.place_in(place, len(stream.answers))
     await _watch(request, stream, after, Claim(principal=principal, address=door.address(request)), [])
 
 

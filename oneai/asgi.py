@@ -14,14 +14,17 @@ _django = get_asgi_application()
 
 from urllib.parse import urlsplit  # noqa: E402 (the apps must be loaded first)
 
+from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.urls import re_path  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from chat import door, engine  # noqa: E402
-from oneai.hot_routes import ROUTES  # noqa: E402
+from oneai.hot_routes import ROUTES, SOCKETS  # noqa: E402
 from oneai.kit.errors import Refusal  # noqa: E402
 from oneai.kit.gate import Gate, Policy, Receive, Scope, Send, current_request_id, is_api, send_refusal  # noqa: E402
 from oneai.kit.hot import HotRoutes, Request  # noqa: E402
+from oneai.kit.socket_gate import SocketGate  # noqa: E402
 
 # The batcher's thread gives the interpreter up at every statement, and with the usual 5 ms would
 # wait that long for it behind a busy loop, statement by statement.
@@ -59,6 +62,18 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
         await _django(cast(dict[str, Any], scope), receive, cast(Any, send))
 
 
+async def _no_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Refusal("not_found")
+
+
+_socket_routes = URLRouter([*SOCKETS, re_path(r"", cast(Any, _no_socket))])
+
+
+async def _socket(scope: Scope, receive: Receive, send: Send) -> None:
+    await engine.ensure_started()
+    await _socket_routes(scope, receive, send)
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
@@ -76,6 +91,9 @@ _gate = Gate(
         proxies=settings.TRUSTED_PROXIES,
     ),
 )
+
+
+_socket_gate = SocketGate(_socket, _gate)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -97,5 +115,4 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http":
         await _gate(scope, receive, send)
     elif scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 4404})
+        await _socket_gate(scope, receive, send)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.urls import path
+
 from chat import answer_again, openai_compat, quoting, sse
+from chat.consumers import ChatConsumer
 from oneai.kit.hot import Route
 
 ROUTES = [
@@ -14,3 +17,5 @@ ROUTES = [
     Route("POST", "/api/messages/{message_id}/continue", answer_again.go_on),
     Route("POST", "/v1/chat/completions", openai_compat.chat_completions),
 ]
+
+SOCKETS = [path("ws/chat", ChatConsumer.as_asgi())]

@@ -27,6 +27,7 @@ from tools.web_supervisor import LEAVING, LIVING, SERVING
 MOST_FILES: Final = 65536
 ACCEPTS: Final = 8  # at one go, so that siblings get their share of a burst
 KEEP_ALIVE_SECONDS: Final = 5
+SOCKET_FRAME_BYTES: Final = 512 * 1024
 # After TERM the engine marks at 20 s what still runs, so that its readers are told before their connections
 # are closed; with its own end, all of it takes less than 30 s.
 PATIENCE_SECONDS: Final = 24.0
@@ -203,6 +204,9 @@ def main() -> None:
     for end in (status, lifeline):
         os.set_inheritable(end, False)
         os.set_blocking(end, False)
+    # Where a handshake passes these, the library leaves the client without an answer: the site's own,
+    # lower limits must come first.
+    os.environ |= {"WEBSOCKETS_MAX_LINE_LENGTH": str(1024 * 1024), "WEBSOCKETS_MAX_NUM_HEADERS": "20000"}
     config = uvicorn.Config(
         "oneai.asgi:application",
         loop="uvloop",
@@ -210,6 +214,12 @@ def main() -> None:
         lifespan="on",
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        ws="websockets-sansio",
+        ws_max_size=SOCKET_FRAME_BYTES,
+        ws_per_message_deflate=False,  # it costs more than tokens are worth, and leaks what it is mixed with
+        # A peer that has gone without a word is noticed; a slow one has a minute to come to the ping.
+        ws_ping_interval=20.0,
+        ws_ping_timeout=60.0,
         # Client addresses come from TRUSTED_PROXIES, and the site writes its own access log.
         proxy_headers=False,
         server_header=False,

@@ -207,7 +207,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = scope["answered"] = message["status"]
-                headers = self._finish(path, list(message.get("headers", ())), request_id, nonce, origin)
+                headers = self.finish(path, list(message.get("headers", ())), request_id, nonce, origin)
                 if path.startswith("/v1/"):
                     headers.append((b"openai-processing-ms", b"%d" % ((time.perf_counter() - started) * 1000)))
                 if not body.finished:
@@ -249,9 +249,10 @@ class Gate:
                 line["oversized"] = True
             access_line(line)
 
-    def _finish(
-        self, path: str, headers: list[tuple[bytes, bytes]], request_id: str, nonce: str, origin: bytes
+    def finish(
+        self, path: str, headers: list[tuple[bytes, bytes]], request_id: str, nonce: str = "", origin: bytes = b""
     ) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer with those that every answer has."""
         ours = {b"x-request-id"}
         content_type = b""
         has_cache = has_referrer = False

@@ -39,6 +39,11 @@ def access_line(fields: dict[str, Any]) -> None:
     sys.stderr.write(orjson.dumps(line).decode() + "\n")
 
 
+def _said_by_the_gate(record: logging.LogRecord) -> bool:
+    """Uvicorn takes every refused WebSocket handshake for an error of ours; the gate has its line about it."""
+    return record.getMessage() != "ASGI callable returned without completing handshake."
+
+
 def configure(level: str = "INFO") -> None:
     """Set up structlog and bring the standard library's loggers into the same stream (stdout)."""
     global _configured
@@ -75,6 +80,7 @@ def configure(level: str = "INFO") -> None:
     # The gate writes one line a request, with its id; these would write a second without it.
     for name in ("uvicorn.access", "django.request", "django.server", "httpx", "asyncio"):
         logging.getLogger(name).setLevel("ERROR" if name == "asyncio" else "CRITICAL")
+    logging.getLogger("uvicorn.error").addFilter(_said_by_the_gate)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True
