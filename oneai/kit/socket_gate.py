@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 import structlog
 
+from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import App, Gate, Message, Receive, Scope, Send, new_request_id
 from oneai.kit.heads import Head
@@ -65,6 +66,8 @@ class SocketGate:
 
         try:
             self._check(scope)
+            if connections.crowded:  # a socket keeps its descriptor for long
+                raise Refusal("unavailable", retry_after=5)
             await self.inner(scope, noted_receive, noted_send)
         except Refusal as refusal:
             if status:

@@ -11,6 +11,7 @@ from chat import consumers
 from oneai.kit.socket_gate import CODES_OF_STATUS
 from tests.architecture.source import ROOT
 from tests.servers.site import Site, machine_environment
+from tools.web_worker import SOCKET_FRAME_BYTES
 
 PAGE = (ROOT / "docs" / "websocket.md").read_text(encoding="utf-8")
 
@@ -34,6 +35,7 @@ def test_it_names_every_code_and_limit() -> None:
     table = set(map(int, re.findall(r"\b(1\d{3}|4\d{3})\b", PAGE)))
     assert {*CODES_OF_STATUS.values(), consumers.POLICY_VIOLATION, consumers.TOO_BIG, consumers.RESTARTING} <= table
     assert f"more than {consumers.MOST_SOCKETS} sockets" in PAGE
+    assert consumers.FRAME_LIMIT == SOCKET_FRAME_BYTES
     assert f"{consumers.FRAME_LIMIT // 1024} KiB" in PAGE
     assert f"{consumers.MOST_REFUSED} frames were refused" in PAGE
     assert consumers.MOST_TURNS == 8 and "up to eight turns" in PAGE
