@@ -163,6 +163,7 @@ class OutgoingMail(models.Model):
 
     class Meta:
         db_table = "outgoing_mail"
+        verbose_name_plural = "outgoing mail"
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(state="waiting"), name="outgoing_mail_due"),
         ]
@@ -180,6 +181,7 @@ class CacheEntry(models.Model):
 
     class Meta:
         db_table = "cache_entries"
+        verbose_name_plural = "cache entries"
 
     def __str__(self) -> str:
         return self.cache_key

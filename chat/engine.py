@@ -20,6 +20,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from accounts.platform import PLATFORM_ID
 from chat import catalog, kept_answers, mirror, sweeper, turns
 from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Endpoint, Site
@@ -27,6 +28,7 @@ from chat.relay import Relay
 from chat.replay import Answer, TurnStream
 from chat.retention import Retention
 from chat.runner import Producer
+from chat.title_maker import TitleMaker
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Stop
 from chat.upstreams import Upstream, upstreams
 from chat.watching import Watches
@@ -98,6 +100,9 @@ class Engine:
         self.spawn(self._every(REFRESH_SECONDS, catalog.refresh))
         self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
         self.spawn(self._every(ERASE_SECONDS, kept_answers.erase))
+        if settings.TITLE_MODEL:
+            name = self.user_hash(PLATFORM_ID)
+            self.spawn(TitleMaker(self.streams, self.endpoint, self.site, name, self.worker).run())
         if not catalog.snapshot().models:
             self.spawn(self._first_sync())
         self._catch_term()

@@ -33,6 +33,7 @@ class AIModel(models.Model):
 
     class Meta:
         db_table = "ai_models"
+        verbose_name = "model"
         ordering = ["slug"]
 
     def __str__(self) -> str:
@@ -64,6 +65,9 @@ class ModelPrice(models.Model):
         db_table = "model_prices"
         constraints = [models.UniqueConstraint(fields=["model", "version"], name="model_prices_version")]
 
+    def __str__(self) -> str:
+        return f"{self.model_id} version {self.version}"
+
 
 class Conversation(models.Model):
     """A person's conversation: a tree of messages and the leaf that is shown."""
@@ -72,6 +76,8 @@ class Conversation(models.Model):
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=200, blank=True)
     title_source = models.CharField(max_length=8, default="auto")
+    title_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    title_tried_at = models.DateTimeField(null=True, blank=True)
     model = models.CharField(max_length=200, blank=True)
     system = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
@@ -92,7 +98,11 @@ class Conversation(models.Model):
             models.Index(
                 F("user"), F("last_message_at").desc(), condition=Q(deleted_at=None), name="conversations_recent"
             ),
+            models.Index(fields=["created_at"], name="conversations_newest"),  # for those that want a title
         ]
+
+    def __str__(self) -> str:
+        return f"conversation {self.pk}"
 
 
 class Message(models.Model):
@@ -138,6 +148,9 @@ class Message(models.Model):
             models.Index(fields=["user", "created_at"], name="chat_messages_of_user"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.role} {self.pk}"
+
 
 class Turn(models.Model):
     """One question and the generations that answer it, through whichever door it came."""
@@ -165,6 +178,9 @@ class Turn(models.Model):
             )
         ]
         indexes = [models.Index(fields=["conversation"], name="turns_of_conversation")]
+
+    def __str__(self) -> str:
+        return f"turn {self.pk}"
 
 
 class Generation(models.Model):
@@ -206,6 +222,9 @@ class Generation(models.Model):
             models.Index(fields=["created_at"], condition=Q(state="running"), name="generations_running"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.state}"
+
 
 class KeptAnswer(models.Model):
     """An answer of ``/v1`` that was asked for under an idempotency key; erased ten minutes after its end."""
@@ -217,3 +236,6 @@ class KeptAnswer(models.Model):
 
     class Meta:
         db_table = "kept_answers"
+
+    def __str__(self) -> str:
+        return f"answer of {self.pk}"

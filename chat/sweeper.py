@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from chat import turns
+from chat import title_rows, turns
 from chat.context import estimate_bytes
 from chat.models import Generation, ModelPrice
 from chat.openrouter.client import read_generation
@@ -92,6 +92,9 @@ def sweep_once(limit: int = 20) -> int:
 
 
 def _settle(hold: DueHold) -> None:
+    if hold.reference.startswith(title_rows.REFERENCE):
+        title_rows.settle_lost(hold)
+        return
     generation = Generation.objects.filter(id=UUID(hold.reference.partition(":")[2])).first()
     if generation is None:
         _release(hold)

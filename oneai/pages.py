@@ -26,8 +26,7 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     if is_api(request.path):
         response = JsonResponse(refusal.body(request_id, openai=openai), status=refusal.status)
     else:
-        # The desk's policy knows no nonce: an inline script there is left out, not refused.
-        nonce = "" if request.path.startswith("/admin/") else getattr(request, "scope", {}).get("csp_nonce", "")
+        nonce = getattr(request, "scope", {}).get("csp_nonce", "")
         response = HttpResponse(error_page(refusal.status, request_id, nonce), status=refusal.status)
     for name, value in refusal.answer_headers(openai=openai).items():
         response[name] = value

@@ -260,6 +260,7 @@ class LedgerEntry(models.Model):
 
     class Meta:
         db_table = "ledger_entries"
+        verbose_name_plural = "ledger entries"
         constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
 
     def __str__(self) -> str:

@@ -149,3 +149,18 @@ def test_the_chat_page_is_light(
     assert scripts
     assert sum(scripts) <= 100 * 1024
     assert len(requests) <= 30
+
+
+@pytest.mark.parametrize("path", ["/login", "/admin/"])
+def test_a_page_that_the_gate_refuses_is_inside_the_policy_of_its_place(
+    open_page: Callable[..., tuple[Page, Watch]], live_site: Site, path: str
+) -> None:
+    page, watch = open_page()
+    filler = {"x-filler": "y" * 40_000}
+    page.route(live_site.url + path, lambda route: route.continue_(headers=route.request.headers | filler))
+    answer = page.goto(live_site.url + path)
+    assert answer is not None
+    assert answer.status == 431
+    expect(page.get_by_role("link", name="To the front page")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.error-page')).display") == "grid"
+    watch.assert_quiet()
