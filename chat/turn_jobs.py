@@ -12,7 +12,7 @@ from accounts.claims import Claim
 from chat.catalog import CatalogModel
 from chat.context import Weight
 from chat.kept_answers import Kept
-from quotas.ledger import Admitted, Charge, Price
+from quotas.ledger import Admitted, Ask, Charge, Price
 
 
 class Kind(StrEnum):
@@ -80,6 +80,7 @@ class StartedGeneration:
     prompt: list[dict[str, Any]]
     prompt_estimate: int
     admitted: Admitted
+    ask: Ask
     prefix: str = ""
 
 

@@ -241,6 +241,7 @@ def _start(candidate: Candidate, read: Read, book: Book, out: _Rows, at: datetim
                 prompt=[],
                 prompt_estimate=one.fitted.weight.estimate,
                 admitted=admitted,
+                ask=one.ask,
             )
             for generation_id, one, admitted in zip(ids, portions, admissions, strict=True)
         ],
