@@ -98,3 +98,11 @@ def test_a_branch_that_is_not_shown_goes_without_moving_what_is(alice: User) -> 
     branches.delete(alice.pk, gone.pk)
     talk.refresh_from_db()
     assert (talk.active_message_id, talk.message_count) == (shown.pk, 2)
+
+
+def test_the_neighbour_before_is_shown_and_of_the_first_the_one_behind() -> None:
+    shape = made([-1, 0, 0, 0, 1])
+    second, third = UUID(int=2), UUID(int=3)
+    assert shape.leaf_without(third, third) == second
+    assert shape.leaf_without(second, second) == UUID(int=4)
+    assert shape.leaf_without(UUID(int=1), UUID(int=4)) == second
