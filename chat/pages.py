@@ -1,4 +1,4 @@
-"""The chat's pages: ``/c``, ``/c/<id>`` and the HTML of one message.
+"""The chat's pages: ``/c``, ``/c/<id>``, the HTML of one message, and the form that switches branches.
 
 A page is readable without a script: messages arrive rendered. The number of queries does not
 depend on how long the conversation or the list of conversations is.
@@ -13,44 +13,20 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Case, F, TextField, Value, When
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import path
-from django.utils.safestring import SafeString, mark_safe
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from chat import access, conversations, markdown
-from chat.models import AIModel, Conversation, Generation, Message
+from chat import access, conversations, tree
+from chat.models import AIModel, Conversation, Message
+from chat.shown import KEPT, MESSAGE_FIELDS, shown
 from oneai.kit.clock import now
 
 LISTED: Final = 50
 SHOWN: Final = 200
-_FINAL: Final = frozenset({Message.Status.COMPLETE, Message.Status.STOPPED, Message.Status.INTERRUPTED})
-_MESSAGE_FIELDS: Final = (
-    "id role content content_html html_version reasoning status model_id tokens_used finish_reason error usage "
-    "parent_message_id created_at"
-).split()
-
-
-@dataclass(frozen=True, slots=True)
-class ShownMessage:
-    """A message as the template says it. ``html`` is empty for a person's own words, which stay text."""
-
-    id: UUID
-    role: str
-    text: str
-    html: SafeString
-    reasoning: str
-    status: str
-    model: str
-    finish_reason: str
-    error: dict[str, Any] | None
-    usage: dict[str, Any] | None
-    parent_id: UUID | None
-    turn_id: UUID | None
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,61 +35,6 @@ class Group:
 
     name: str
     items: list[Conversation]
-
-
-def _rendered(messages: Iterable[Message]) -> None:
-    """Renders answers whose cached HTML is missing or of an older version and saves them in one statement."""
-    stale = [
-        message
-        for message in messages
-        if message.role == Message.Role.ASSISTANT
-        and message.status in _FINAL
-        and message.html_version != markdown.RENDER_VERSION
-    ]
-    if not stale:
-        return
-    for message in stale:
-        message.content_html = markdown.render(message.content)
-    Message.objects.filter(pk__in=[message.pk for message in stale], status__in=_FINAL).update(
-        content_html=Case(
-            *(When(pk=message.pk, then=Value(message.content_html)) for message in stale), output_field=TextField()
-        ),
-        html_version=markdown.RENDER_VERSION,
-    )
-
-
-def _shown(messages: list[Message]) -> list[ShownMessage]:
-    _rendered(messages)
-    streaming = [message.pk for message in messages if message.status == Message.Status.STREAMING]
-    turns: dict[UUID | None, UUID] = {}
-    if streaming:
-        turns = dict(Generation.objects.filter(message_id__in=streaming).values_list("message_id", "turn_id"))
-    return [
-        ShownMessage(
-            id=message.pk,
-            role=message.role,
-            text=message.content if message.role == Message.Role.USER else "",
-            html=mark_safe(_html(message)),  # noqa: S308 (the sanitiser's own output)
-            reasoning=message.reasoning,
-            status=message.status,
-            model=message.model_id,
-            finish_reason=message.finish_reason,
-            error=message.error,
-            usage=message.usage,
-            parent_id=message.parent_message_id,
-            turn_id=turns.get(message.pk),
-            created_at=message.created_at,
-        )
-        for message in messages
-    ]
-
-
-def _html(message: Message) -> str:
-    if message.role == Message.Role.USER:
-        return ""
-    if message.status in _FINAL:
-        return message.content_html
-    return markdown.render(message.content) if message.content else ""
 
 
 def _grouped(rows: Iterable[Conversation], at: datetime) -> list[Group]:
@@ -157,38 +78,44 @@ def _default_model(preferences: dict[str, Any], conversation: Conversation | Non
     return local.order_by("slug").values_list("slug", flat=True).first() or ""
 
 
+def _thread(conversation: Conversation, before: UUID | None = None) -> dict[str, Any]:
+    """What ``chat/thread.html`` shows: the last messages of the path, or those above ``before``."""
+    trail = conversations.active_path(conversation.pk, conversation.active_message_id)
+    partial = before in trail
+    if before in trail:
+        trail = trail[: trail.index(before)]
+    ids = trail[-SHOWN:]
+    by_id = Message.objects.filter(conversation=conversation).only(*MESSAGE_FIELDS).in_bulk(ids)
+    return {
+        "conversation": conversation,
+        "messages": shown(conversation, [by_id[pk] for pk in ids if pk in by_id], columns=not partial),
+        "earlier": ids[0] if len(trail) > len(ids) else None,
+        "partial": partial,
+    }
+
+
 @require_safe
 @never_cache
 @login_required
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
     """The chat: an empty one, or a conversation with the last of its messages.
 
-    ``?q=`` filters the list by title; ``?before=<message id>`` shows the messages above that one.
+    ``?q=`` filters the list by title; ``?before=<message id>`` shows the messages above that one;
+    ``?part=thread`` gives the messages alone.
     """
     user = request.user
     assert user.is_authenticated
     conversation = access.conversation_for(user.pk, conversation_id) if conversation_id else None
-    messages: list[Message] = []
-    earlier: UUID | None = None
-    partial = False
-    if conversation is not None:
-        trail = conversations.active_path(conversation.pk, conversation.active_message_id)
-        if (edge := _as_uuid(request.GET.get("before"))) in trail:
-            trail, partial = trail[: trail.index(edge)], True
-        shown = trail[-SHOWN:]
-        earlier = shown[0] if len(trail) > len(shown) else None
-        by_id = Message.objects.filter(conversation=conversation).only(*_MESSAGE_FIELDS).in_bulk(shown)
-        messages = [by_id[pk] for pk in shown if pk in by_id]
+    thread = _thread(conversation, _as_uuid(request.GET.get("before"))) if conversation else {}
+    if conversation and _wants_thread(request):
+        return render(request, "chat/thread.html", thread)
     query = request.GET.get("q", "").strip()[:200]
     listed = _listed(user.pk, query)
     return render(
         request,
         "chat/page.html",
-        {
-            "conversation": conversation,
-            "messages": _shown(messages),
-            "earlier": earlier,
-            "partial": partial,
+        thread
+        | {
             "groups": _grouped(listed[:LISTED], now()),
             "more": len(listed) > LISTED,
             "query": query,
@@ -205,7 +132,36 @@ def message(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> Ht
     assert request.user.is_authenticated
     conversation = access.conversation_for(request.user.pk, conversation_id)
     found = access.message_in(conversation, message_id)
-    return render(request, "chat/messages.html", {"messages": _shown([found]), "conversation": conversation})
+    context = {"messages": shown(conversation, [found], columns=False), "conversation": conversation}
+    return render(request, "chat/messages.html", context)
+
+
+@require_POST
+@never_cache
+@login_required
+def show(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    """Show the branch through ``message``; with ``keep`` it is chosen among those side by side.
+
+    A form of the page, so that branches are switched without a script too; ``?part=thread`` answers with
+    the messages instead of sending the reader back to the page.
+    """
+    assert request.user.is_authenticated
+    conversation = access.conversation_for(request.user.pk, conversation_id)
+    chosen = access.message_in(conversation, request.POST.get("keep") or request.POST.get("message", ""))
+    values: dict[str, Any] = {"active_message_id": tree.newest_leaf(conversation.pk, chosen.pk)}
+    if "keep" in request.POST:
+        chosen.metadata |= {KEPT: True}
+        chosen.save(update_fields=["metadata"])
+        # The thread goes on with the model that was chosen.
+        values["model"] = chosen.model_id
+    conversation = conversations.change(conversation, values)
+    if _wants_thread(request):
+        return render(request, "chat/thread.html", _thread(conversation))
+    return redirect(f"{reverse('conversation', args=[conversation.pk])}#m-{chosen.pk}")
+
+
+def _wants_thread(request: HttpRequest) -> bool:
+    return request.GET.get("part") == "thread"
 
 
 def _as_uuid(text: str | None) -> UUID | None:
@@ -219,4 +175,5 @@ urlpatterns = [
     path("c", chat, name="chat"),
     path("c/<uuid:conversation_id>", chat, name="conversation"),
     path("c/<uuid:conversation_id>/messages/<uuid:message_id>", message, name="message-html"),
+    path("c/<uuid:conversation_id>/show", show, name="show-branch"),
 ]

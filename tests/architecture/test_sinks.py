@@ -13,7 +13,7 @@ SINK = re.compile(
 KNOWN: dict[str, str] = {
     "accounts/templates/accounts/email/handed_over_message.txt": "a plain-text mail: nothing in it is read as HTML",
     "frontend/src/chat/canonical.ts": "HTML of our own origin that the server has sanitised as its last step",
-    "chat/pages.py": "the answer as HTML, which the sanitiser has just made from Markdown",
+    "chat/shown.py": "the answer as HTML, which the sanitiser has just made from Markdown",
     "templates/account/email/base_message.txt": "a plain-text mail: nothing in it is read as HTML",
 }
 

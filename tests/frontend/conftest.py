@@ -111,6 +111,7 @@ def choose(page: Page, slug: str) -> None:
 
 def send(page: Page, text: str) -> None:
     page.locator("#prompt").fill(text)
+    expect(page.locator("#send")).to_be_enabled()  # the list of models is there
     page.locator("#prompt").press("Enter")
 
 

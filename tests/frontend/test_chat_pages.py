@@ -33,7 +33,7 @@ def browser_of(reader: User) -> Client:
 
 def conversation_of(user: User, turns: int, *, text: str = "**bold** answer") -> Conversation:
     """A conversation of `turns` questions and answers, one after the other."""
-    conversation = Conversation.objects.create(user=user, title="A talk", last_message_at=now())
+    conversation = Conversation.objects.create(user=user, title="A talk", model="maker/model", last_message_at=now())
     parent: Message | None = None
     rows: list[Message] = []
     for number in range(turns):

@@ -36,8 +36,9 @@ LOOKS = [
     for theme in ("light", "dark")
 ]
 
+# What stands side by side scrolls in a frame of its own.
 OUTSIDE = """() => [...document.querySelectorAll("header, main, section, form, article, footer")]
-    .filter(node => !node.closest("[popover]") && node.getBoundingClientRect().right > innerWidth + 1)
+    .filter(node => !node.closest("[popover], .columns") && node.getBoundingClientRect().right > innerWidth + 1)
     .map(node => node.outerHTML.slice(0, 120))"""
 # Links inside a sentence are excepted by WCAG 2.5.8, and so are hidden controls.
 SMALL = """() => [...document.querySelectorAll("a, button, input, select, summary, textarea")].filter(node => {

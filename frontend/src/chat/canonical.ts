@@ -1,17 +1,30 @@
 /**
- * The server's HTML of a finished message. The only place of the front end where a string becomes
- * markup: it comes from our own origin and has passed the server's sanitiser as its last step.
+ * The server's HTML of messages. The only place of the front end where a string becomes markup: it
+ * comes from our own origin and has passed the server's sanitiser as its last step.
  */
-export async function canonicalMessage(conversationId: string, messageId: string): Promise<HTMLElement | null> {
-  const response = await fetch(`/c/${conversationId}/messages/${messageId}`, {
+import { csrfToken } from "./api.ts";
+
+async function read(address: string, form?: FormData): Promise<DocumentFragment | null> {
+  const response = await fetch(address, {
     credentials: "same-origin",
-    headers: { accept: "text/html" },
     redirect: "error",
+    headers: { accept: "text/html", ...(form ? { "x-csrftoken": csrfToken() } : {}) },
+    ...(form ? { method: "POST", body: form } : {}),
   });
   if (!response.ok) return null;
   const template = document.createElement("template");
   template.innerHTML = await response.text();
-  return template.content.querySelector<HTMLElement>("article.msg");
+  return template.content;
+}
+
+export async function canonicalMessage(conversationId: string, messageId: string): Promise<HTMLElement | null> {
+  const found = await read(`/c/${conversationId}/messages/${messageId}`);
+  return found?.querySelector<HTMLElement>("article.msg") ?? null;
+}
+
+/** The messages of the branch that is shown; with `form`, after it has chosen another branch. Null when refused. */
+export function canonicalThread(conversationId: string, form?: FormData): Promise<DocumentFragment | null> {
+  return read(`/c/${conversationId}${form ? "/show" : ""}?part=thread`, form);
 }
 
 /** Waits while the reader has text of this element selected: replacing it would take that away. */

@@ -3,12 +3,16 @@
  * What is seen twice is sorted out by offsets (points.ts), so coming back never doubles a character.
  */
 import { csrfToken, refusalOf, Refused } from "./api.ts";
-import type { SendBody, TurnEvent } from "./events.ts";
+import type { AgainBody, SendBody, TurnEvent } from "./events.ts";
 import { Gap } from "./points.ts";
 import { SseParser } from "./sse.ts";
 
 /** The server writes a comment after 15 s of silence: this long without a byte is a dead line. */
 const DEAD_AFTER_MS = 40_000;
+/** A turn that is known is answered at once: without headers by then, the line leads nowhere. */
+const ANSWERED_WITHIN_MS = 10_000;
+/** After a sleep no timer has counted: a line that was silent for longer than this is not waited for. */
+const DOUBTFUL_AFTER_MS = 20_000;
 const CLOSES_WITHIN_MS = 5000;
 const LONGEST_PAUSE_MS = 10_000;
 /** A message that could not be handed over is given back to its writer after this long. */
@@ -22,9 +26,11 @@ export interface Follower {
   position(): string;
 }
 
+/** A turn that runs already, or where and with what one is begun. */
 export interface Opening {
   turnId?: string;
-  body?: SendBody;
+  path?: string;
+  body?: SendBody | AgainBody;
   key?: string;
 }
 
@@ -62,6 +68,7 @@ export class Connection {
   readonly #follower: Follower;
   #abort: AbortController | null = null;
   #ended = false;
+  #heard = 0;
 
   constructor(opening: Opening, follower: Follower) {
     this.#opening = opening;
@@ -71,6 +78,24 @@ export class Connection {
 
   /** Resolves when the turn is over, was refused, or could not be handed over. */
   async run(): Promise<Ending> {
+    window.addEventListener("online", this.#doubt);
+    document.addEventListener("visibilitychange", this.#woken);
+    try {
+      return await this.#attempts();
+    } finally {
+      window.removeEventListener("online", this.#doubt);
+      document.removeEventListener("visibilitychange", this.#woken);
+    }
+  }
+
+  /** The network has changed: what the old one still carries is not known, and coming back is cheap. */
+  readonly #doubt = (): void => this.#abort?.abort();
+
+  readonly #woken = (): void => {
+    if (!document.hidden && Date.now() - this.#heard > DOUBTFUL_AFTER_MS) this.#doubt();
+  };
+
+  async #attempts(): Promise<Ending> {
     const began = performance.now();
     for (let failures = 0; ; failures++) {
       if (failures > 0) {
@@ -79,7 +104,7 @@ export class Connection {
         await unlessWoken(pause * (0.75 + Math.random() / 2));
       }
       try {
-        const response = await this.#open();
+        const response = await this.#answered();
         if (!response.ok) {
           const refusal = await refusalOf(response);
           const passing = response.status >= 500 || response.status === 429;
@@ -108,9 +133,20 @@ export class Connection {
     }
   }
 
-  #open(): Promise<Response> {
-    this.#abort = new AbortController();
-    const common = { credentials: "same-origin", signal: this.#abort.signal } as const;
+  async #answered(): Promise<Response> {
+    const abort = (this.#abort = new AbortController());
+    const wait = this.turnId === null ? DEAD_AFTER_MS : ANSWERED_WITHIN_MS;
+    const timer = window.setTimeout(() => abort.abort(), wait);
+    try {
+      return await this.#open(abort.signal);
+    } finally {
+      window.clearTimeout(timer);
+    }
+  }
+
+  #open(signal: AbortSignal): Promise<Response> {
+    this.#heard = Date.now();
+    const common = { credentials: "same-origin", signal } as const;
     if (this.turnId !== null) {
       const position = this.#follower.position();
       return fetch(`/api/chat/stream/${this.turnId}`, {
@@ -118,7 +154,7 @@ export class Connection {
         headers: { accept: "text/event-stream", ...(position ? { "last-event-id": position } : {}) },
       });
     }
-    return fetch("/api/chat/stream", {
+    return fetch(this.#opening.path ?? "/api/chat/stream", {
       ...common,
       method: "POST",
       headers: {
@@ -139,6 +175,7 @@ export class Connection {
     const parser = new SseParser();
     let watch = 0;
     const rearm = () => {
+      this.#heard = Date.now();
       window.clearTimeout(watch);
       watch = window.setTimeout(() => this.#abort?.abort(), DEAD_AFTER_MS);
     };

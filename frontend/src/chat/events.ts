@@ -31,9 +31,18 @@ export interface EventData {
 
 export type TurnEvent = { [K in keyof EventData]: { name: K; data: EventData[K]; id: string } }[keyof EventData];
 
+/** What is sent: one model's answer, or several side by side. */
 export interface SendBody {
   conversation_id?: string;
   parent_message_id?: string;
   content: string;
-  model: string;
+  model?: string;
+  models?: string[];
+}
+
+/** How an answer is asked for again. */
+export interface AgainBody {
+  model?: string;
+  models?: string[];
+  instruction?: string;
 }

@@ -1,5 +1,4 @@
 /** Numbers and times as people read them, in the reader's own zone. */
-import type { ErrorBody, Limit } from "./api.ts";
 import type { Usage } from "./events.ts";
 
 const NUMBER = new Intl.NumberFormat("en");
@@ -20,33 +19,10 @@ export function usageText(usage: Usage): string {
   return parts.join(" · ");
 }
 
+/** A moment in the reader's own zone and language, to stand in a sentence: "at 14:05", "on 1 December 2026". */
 export function when(iso: string): string {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return "";
   const soon = at.getTime() - Date.now() < 20 * 3600_000;
-  return at.toLocaleString(undefined, soon ? { timeStyle: "short" } : { dateStyle: "medium" });
-}
-
-function limitName(limit: Limit): string {
-  const unit = limit.unit === "tokens" ? "tokens" : "money";
-  if (limit.scope === "*") return `${unit} of your plan`;
-  if (limit.scope.startsWith("key:")) return `${unit} of this key`;
-  if (limit.scope.startsWith("team:")) return `${unit} of your team`;
-  return `${unit} for ${limit.scope.replace(/^class:/, "")}`;
-}
-
-/** A refusal in words: what it was, which limit, when it frees. */
-export function refusalText(body: ErrorBody, retryAfter: number | null): string {
-  let text = body.message;
-  const limit = body.details?.limit;
-  if (limit && typeof limit.limit === "number") {
-    const amount = (value: number) => (limit.unit === "tokens" ? count(value) : `$${(value / 1e9).toFixed(2)}`);
-    text += ` ${amount(limit.used)} of ${amount(limit.limit)} ${limitName(limit)} used`;
-    if (limit.held > 0) text += `, ${amount(limit.held)} set aside for answers that are running`;
-    text += ".";
-    if (limit.reset_at) text += ` It starts anew ${when(limit.reset_at)}.`;
-  } else if (retryAfter !== null && retryAfter > 0) {
-    text += retryAfter < 120 ? ` Try again in ${Math.ceil(retryAfter)} s.` : ` Try again in ${Math.ceil(retryAfter / 60)} min.`;
-  }
-  return text;
+  return soon ? `at ${at.toLocaleTimeString(undefined, { timeStyle: "short" })}` : `on ${at.toLocaleDateString(undefined, { dateStyle: "long" })}`;
 }

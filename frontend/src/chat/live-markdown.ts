@@ -81,7 +81,7 @@ function make(parent: HTMLElement, type: smd.Token): HTMLElement {
     case smd.CODE_FENCE: {
       const code = el("code");
       parent.append(
-        el("div", { class: "code-block" }, el("div", { class: "code-block__bar" }, el("span")), el("pre", {}, code)),
+        el("div", { class: "code-block" }, el("div", { class: "code-block__bar" }, el("span")), el("pre", { tabindex: "0", role: "group", "aria-label": "Code" }, code)),
       );
       return code;
     }

@@ -1,6 +1,12 @@
 /** Typesets TeX as MathML. The typesetter is fetched only when a message has math. */
 const DONE = "math";
 
+function reachable(node: HTMLElement): void {
+  node.tabIndex = 0;
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", "Formula");
+}
+
 export async function typesetMath(root: HTMLElement): Promise<void> {
   const found = Array.from(root.querySelectorAll<HTMLElement>(".math")).filter((node) => !node.dataset[DONE]);
   if (found.length === 0) return;
@@ -21,6 +27,8 @@ export async function typesetMath(root: HTMLElement): Promise<void> {
         node.replaceChildren(...shown.childNodes);
         node.dataset["tex"] = tex;
         node.dataset[DONE] = "done";
+        // Once it stands on the page: a formula that is wider than its place is scrolled by keys, too.
+        requestAnimationFrame(() => node.scrollWidth > node.clientWidth && node.tagName === "DIV" && reachable(node));
       } catch {
         node.dataset[DONE] = "raw"; // Not TeX after all: it stays readable as it was written.
       }

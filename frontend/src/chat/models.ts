@@ -1,6 +1,6 @@
-/** The model picker: a searchable list, the last choice remembered in this browser. */
+/** The model picker: a searchable list, one model or several side by side; the last one is remembered here. */
 import { call } from "./api.ts";
-import { byId, el } from "./dom.ts";
+import { announce, byId, el } from "./dom.ts";
 import { short } from "./format.ts";
 
 interface Model {
@@ -13,17 +13,23 @@ interface Model {
 
 const KEY = "model";
 const LOCAL = "local/";
+const MOST_COMPARED = 4;
 
 export class ModelPicker {
   #models: Model[] = [];
   #shown: Model[] = [];
   #active = 0;
   #current: string;
+  /** The models to compare, in the order they were chosen; empty when one is asked. */
+  #compared: string[] = [];
+  /** What the next choice is for, when it is not for the next message. */
+  #once: ((id: string) => void) | null = null;
   readonly #pop = byId("models");
   readonly #button = byId<HTMLButtonElement>("model-button");
   readonly #search = byId<HTMLInputElement>("model-q");
   readonly #list = byId<HTMLUListElement>("model-list");
   readonly #status = byId("model-status");
+  readonly #compare = byId<HTMLButtonElement>("model-compare");
   readonly #chosen: () => void;
 
   /** `fixed` is the conversation's model, which comes before the remembered one. */
@@ -32,8 +38,15 @@ export class ModelPicker {
     this.#chosen = chosen;
     this.#name();
     this.#pop.addEventListener("beforetoggle", (event) => (event as ToggleEvent).newState === "open" && this.#place());
+    this.#compare.addEventListener("click", () => this.#setCompared(this.#compared.length > 0 ? [] : [this.#current]));
     this.#pop.addEventListener("toggle", (event) => {
-      if ((event as ToggleEvent).newState !== "open") return;
+      if ((event as ToggleEvent).newState !== "open") {
+        this.#once = null;
+        this.#pop.setAttribute("aria-label", "Choose a model");
+        this.#compare.hidden = false;
+        if (this.#compared.length < 2) this.#setCompared([]);
+        return;
+      }
       this.#search.value = "";
       this.#draw();
       // On a phone the keyboard would cover the list that was asked for.
@@ -47,8 +60,29 @@ export class ModelPicker {
     });
   }
 
+  /** The model of the next message; the first one when several are compared. */
   get current(): string {
-    return this.#current;
+    return this.#compared[0] ?? this.#current;
+  }
+
+  /** The models of the next message. */
+  get choice(): string[] {
+    return this.#compared.length > 1 ? this.#compared : [this.current];
+  }
+
+  /** From now on one model. */
+  settle(id: string): void {
+    this.#compared = [];
+    if (this.#find(id)?.allowed !== false && id) this.#remember(id);
+    this.#name();
+  }
+
+  /** Opens the list for one choice that leaves the next message's model as it is. */
+  pickOnce(title: string, use: (id: string) => void): void {
+    this.#pop.setAttribute("aria-label", title);
+    this.#compare.hidden = true;
+    this.#once = use;
+    this.#pop.showPopover();
   }
 
   toggle(): void {
@@ -88,8 +122,24 @@ export class ModelPicker {
   }
 
   #name(): void {
-    byId("model-name").textContent = this.#current ? this.nameOf(this.#current) : "Choose a model";
-    this.#button.setAttribute("aria-label", `Model: ${this.#current ? this.nameOf(this.#current) : "none"}. Change`);
+    const names = this.choice.map((id) => this.nameOf(id));
+    const one = names.length === 1;
+    byId("model-name").textContent = one ? names[0] || "Choose a model" : `${names.length} models side by side`;
+    this.#button.setAttribute("aria-label", `${one ? "Model" : "Models"}: ${names.join(", ") || "none"}. Change`);
+  }
+
+  #setCompared(ids: string[]): void {
+    this.#compared = ids.filter(Boolean);
+    const on = this.#compared.length > 0;
+    this.#compare.setAttribute("aria-pressed", String(on));
+    this.#list.setAttribute("aria-multiselectable", String(on));
+    this.#name();
+    if (this.#pop.matches(":popover-open")) this.#draw();
+  }
+
+  #isChosen(id: string): boolean {
+    if (this.#once) return false;
+    return this.#compared.length > 0 ? this.#compared.includes(id) : id === this.#current;
   }
 
   #place(): void {
@@ -107,9 +157,18 @@ export class ModelPicker {
     const now = this.#shown.findIndex((model) => model.id === this.#current);
     this.#active = words.length > 0 || now < 0 ? 0 : now;
     this.#list.replaceChildren(...this.#shown.map((model, at) => this.#option(model, at)));
-    this.#status.textContent =
-      this.#models.length === 0 ? "" : `${this.#shown.length} of ${this.#models.length}. Prices are dollars per million tokens.`;
+    this.#say();
     this.#mark();
+  }
+
+  #say(): void {
+    if (this.#compared.length > 0) {
+      const names = this.#compared.map((id) => this.nameOf(id)).join(", ");
+      this.#status.textContent = `${this.#compared.length} of ${MOST_COMPARED} to compare: ${names}. Each answer is charged.`;
+    } else {
+      this.#status.textContent =
+        this.#models.length === 0 ? "" : `${this.#shown.length} of ${this.#models.length}. Prices are dollars per million tokens.`;
+    }
   }
 
   #option(model: Model, at: number): HTMLElement {
@@ -128,7 +187,7 @@ export class ModelPicker {
         role: "option",
         id: `model-option-${at}`,
         "data-id": model.id,
-        "aria-selected": String(model.id === this.#current),
+        "aria-selected": String(this.#isChosen(model.id)),
         "aria-disabled": model.allowed === false ? "true" : undefined,
       },
       el("span", { class: "option__name" }, model.name),
@@ -163,16 +222,45 @@ export class ModelPicker {
 
   #choose(id: string): void {
     if (this.#find(id)?.allowed === false) return;
+    const once = this.#once;
+    if (!once && this.#compared.length > 0) {
+      this.#toggleCompared(id);
+      return;
+    }
+    if (!once) {
+      this.#remember(id);
+      this.#name();
+    }
+    this.#pop.hidePopover();
+    byId("prompt").focus();
+    if (once) once(id);
+    else this.#chosen();
+  }
+
+  /** In or out of the comparison; the list stays open. */
+  #toggleCompared(id: string): void {
+    const without = this.#compared.filter((one) => one !== id);
+    if (without.length === MOST_COMPARED) {
+      announce(`At most ${MOST_COMPARED} models are compared.`);
+      return;
+    }
+    this.#compared = without.length < this.#compared.length ? without : [...this.#compared, id];
+    if (this.#compared.length === 0) this.#setCompared([]);
+    for (const option of this.#list.children) {
+      option.setAttribute("aria-selected", String(this.#isChosen((option as HTMLElement).dataset["id"] ?? "")));
+    }
+    this.#say();
+    this.#name();
+    this.#chosen();
+  }
+
+  #remember(id: string): void {
     this.#current = id;
     try {
       localStorage.setItem(KEY, id);
     } catch {
       // Not remembered; chosen all the same.
     }
-    this.#name();
-    this.#pop.hidePopover();
-    byId("prompt").focus();
-    this.#chosen();
   }
 }
 

@@ -37,6 +37,6 @@ export class QuotaView {
     left.textContent = count(remaining);
     small.replaceChildren(count(remaining), el("span", { class: "composer__unit" }, " tokens"), " left");
     byId("quota-reset").textContent =
-      `of ${count(plan.limit)}` + (plan.reset_at ? `, anew on ${when(plan.reset_at)}` : "");
+      `of ${count(plan.limit)}` + (plan.reset_at ? `, anew ${when(plan.reset_at)}` : "");
   }
 }

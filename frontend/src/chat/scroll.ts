@@ -71,6 +71,14 @@ export class Scroller {
     this.#glide();
   }
 
+  /** What was `top` pixels from the top of the window is now `element`: it stands there again. */
+  holdAt(element: HTMLElement, top: number): void {
+    this.#room = null;
+    this.#letGo();
+    this.#write(this.#box.scrollTop + element.getBoundingClientRect().top - top);
+    this.#showJump();
+  }
+
   #resized(): void {
     if (this.#room) {
       const below = parseFloat(getComputedStyle(this.#box).paddingBottom) || 0;

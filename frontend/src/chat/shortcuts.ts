@@ -4,6 +4,9 @@ export interface Commands {
   stop(): boolean;
   focusInput(): void;
   copyCode(): void;
+  copyAnswer(): void;
+  again(): void;
+  editLast(): void;
   pickModel(): void;
   help(): void;
 }
@@ -23,6 +26,9 @@ export function listenToKeys(commands: Commands): void {
     if (event.shiftKey && event.code === "KeyO") commands.newChat();
     else if (event.shiftKey && event.code === "KeyM") commands.pickModel();
     else if (event.shiftKey && event.code === "Semicolon") commands.copyCode();
+    else if (event.shiftKey && event.code === "KeyC") commands.copyAnswer();
+    else if (event.shiftKey && event.code === "KeyE") commands.again();
+    else if (event.shiftKey && event.code === "KeyI") commands.editLast();
     else if (!event.shiftKey && event.code === "Slash") commands.help();
     else return;
     event.preventDefault();

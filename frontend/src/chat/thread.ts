@@ -1,5 +1,22 @@
-/** Clicks in the thread: copying, trying again. One listener for however many messages. */
+/** Clicks in the thread. One listener for however many messages. */
 import { announce } from "./dom.ts";
+
+/** What the buttons of messages ask for. */
+export interface ThreadCommands {
+  /** Another answer in this one's place, by the same model. */
+  again(answer: HTMLElement): void;
+  /** Another try after a failure, by the model that is chosen now. */
+  retry(answer: HTMLElement): void;
+  /** An answer to a message that has none. */
+  answer(question: HTMLElement): void;
+  goOn(answer: HTMLElement): void;
+  edit(question: HTMLElement): void;
+  remove(message: HTMLElement): void;
+  more(answer: HTMLElement, button: HTMLElement): void;
+  stopOne(answer: HTMLElement): void;
+  /** The form of a message was sent: another branch is wanted. */
+  show(form: FormData, message: HTMLElement): void;
+}
 
 async function copy(text: string, button: HTMLElement): Promise<void> {
   try {
@@ -35,7 +52,14 @@ export function copyLastCode(thread: HTMLElement): void {
   else announce("There is no code to copy.");
 }
 
-export function listenToThread(thread: HTMLElement, retry: (answer: HTMLElement) => void): void {
+/** Presses the last button of its kind in the thread: what keys do. */
+export function pressLast(thread: HTMLElement, act: string, where = ".msg"): void {
+  const buttons = thread.querySelectorAll<HTMLButtonElement>(`${where} [data-act="${act}"]:not(:disabled)`);
+  if (buttons.length === 0) announce("There is nothing to do that with now.");
+  buttons[buttons.length - 1]?.click();
+}
+
+export function listenToThread(thread: HTMLElement, commands: ThreadCommands): void {
   thread.addEventListener("click", (event) => {
     const button = (event.target as HTMLElement).closest<HTMLElement>("[data-act]");
     const message = button?.closest<HTMLElement>(".msg");
@@ -47,9 +71,37 @@ export function listenToThread(thread: HTMLElement, retry: (answer: HTMLElement)
       case "copy-code":
         void copy(button.closest(".code-block")?.querySelector("code")?.textContent ?? "", button);
         break;
+      case "again":
+        commands.again(message);
+        break;
       case "retry":
-        retry(message);
+        commands.retry(message);
+        break;
+      case "answer":
+        commands.answer(message);
+        break;
+      case "continue":
+        commands.goOn(message);
+        break;
+      case "edit":
+        commands.edit(message);
+        break;
+      case "delete":
+        commands.remove(message);
+        break;
+      case "more":
+        commands.more(message, button);
+        break;
+      case "stop-one":
+        commands.stopOne(message);
         break;
     }
+  });
+  thread.addEventListener("submit", (event) => {
+    const form = event.target as HTMLFormElement;
+    const message = form.closest<HTMLElement>(".msg");
+    if (!message || !form.classList.contains("switch")) return;
+    event.preventDefault();
+    commands.show(new FormData(form, event.submitter), message);
   });
 }

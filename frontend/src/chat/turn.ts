@@ -1,19 +1,25 @@
 /** One turn on the page: its question, its answers, and the connection that fills them. */
-import type { Limit } from "./api.ts";
+import { Answer, type AnswerHost } from "./answer.ts";
+import { call, type Limit } from "./api.ts";
 import { Connection, type Opening } from "./connection.ts";
-import { announce } from "./dom.ts";
+import { announce, el } from "./dom.ts";
 import type { TurnEvent } from "./events.ts";
-import { Answer } from "./messages.ts";
 
-export interface TurnHost {
+export interface TurnHost extends AnswerHost {
   started(conversationId: string): void;
   titled(conversationId: string, title: string): void;
-  quota(limits: Limit[]): void;
+  limits(limits: Limit[]): void;
   line(state: "reconnecting" | null): void;
-  grew(): void;
-  modelName(id: string): string;
-  /** A message came as the server renders it, with the model's id for its name. */
-  arrived(message: HTMLElement): void;
+}
+
+/** The frame of answers that stand side by side: as `chat/messages.html` of the server. */
+function comparison(answers: HTMLElement[]): HTMLElement {
+  return el(
+    "section",
+    { class: "compare", "aria-label": "Answers side by side" },
+    el("div", { class: "columns", role: "group", "aria-label": "Answers", tabindex: "0" }, ...answers),
+    el("p", { class: "compare__hint" }, "Keep one to go on from it. Until then your next message follows the first."),
+  );
 }
 
 export class Turn {
@@ -21,8 +27,10 @@ export class Turn {
   readonly block: HTMLElement;
   conversationId: string;
   #answers: Answer[] = [];
-  #stopped = false;
-  #placeholder: Answer | null = null;
+  #stopped = new Set<string>();
+  #places: HTMLElement[] = [];
+  #rewriting = false;
+  #arrivals: Promise<void>[] = [];
   readonly #host: TurnHost;
 
   constructor(opening: Opening, block: HTMLElement, conversationId: string, host: TurnHost) {
@@ -37,31 +45,38 @@ export class Turn {
   }
 
   /** Shows that something is on its way before the server has said what. */
-  expect(model: string): void {
-    this.#placeholder = new Answer("pending", model, this.#host.modelName(model), () => this.#host.grew());
-    this.#placeholder.element.removeAttribute("id");
-    this.block.append(this.#placeholder.element);
+  expect(models: string[]): void {
+    this.#places = models.map((model) => new Answer("", model, this.#host).element);
+    this.block.append(...(models.length > 1 ? [comparison(this.#places)] : this.#places));
   }
 
-  /** Takes over an answer that the server rendered while it was still being written. */
-  adopt(element: HTMLElement): void {
-    const id = element.dataset["id"] ?? "";
-    const answer = new Answer(id, "", "", () => this.#host.grew(), element);
-    if (!element.querySelector(".msg__body")?.hasChildNodes()) answer.waiting(true);
-    this.#answers.push(answer);
+  /** The answer will stand in the place of `element`, which stays until it comes. */
+  rewrite(element: HTMLElement): void {
+    this.#places = [element];
+    this.#rewriting = true;
   }
 
+  /** Takes over answers that the server rendered while they were still being written. */
+  adopt(elements: HTMLElement[]): void {
+    this.#answers = elements.map((element) => new Answer(element.dataset["id"] ?? "", "", this.#host, element));
+    if (elements.length > 1) for (const answer of this.#answers) answer.offerStop();
+  }
+
+  /** Whether an answer was stopped from this page. */
   get stopped(): boolean {
-    return this.#stopped;
+    return this.#stopped.size > 0;
   }
 
-  markStopped(): void {
-    this.#stopped = true;
+  /** Stops the answers that still run, or one of them. Rejects when the server can't be told. */
+  async stop(messageId?: string): Promise<void> {
+    const running = this.#answers.filter((answer) => !answer.settled && (!messageId || answer.id === messageId));
+    for (const answer of running) this.#stopped.add(answer.id);
+    await call("POST", `/api/chat/stream/${this.connection.turnId}/stop`, messageId ? { message_id: messageId } : undefined);
   }
 
-  /** The server's rendering of every answer. */
+  /** Resolves when the server's rendering of every answer stands on the page, or can't be had. */
   async settle(): Promise<void> {
-    await Promise.all(this.#answers.map((answer) => answer.canonical(this.conversationId, (message) => this.#host.arrived(message))));
+    await Promise.all(this.#arrivals);
   }
 
   #position(): string {
@@ -85,31 +100,39 @@ export class Turn {
         this.#find(event.data.message_id)?.reason(event.data.offset, event.data.text);
         break;
       case "message.model":
-        this.#find(event.data.message_id)?.model(this.#host.modelName(event.data.model), event.data.reason ?? "");
+        this.#find(event.data.message_id)?.model(event.data.model, event.data.reason ?? "");
         break;
       case "message.completed": {
         const answer = this.#find(event.data.message_id);
         if (!answer || answer.settled) break;
         answer.completed(event.data.finish_reason ?? "", event.data.usage);
-        if (this.#stopped) answer.stopped();
-        announce(this.#stopped ? "Stopped." : "The answer is complete.");
+        const stopped = this.#stopped.has(answer.id);
+        if (stopped) answer.stopped();
+        this.#ended(answer, stopped ? "Stopped." : "The answer is complete.");
         break;
       }
       case "message.failed": {
         const answer = this.#find(event.data.message_id);
         if (!answer || answer.settled) break;
         answer.failed(event.data.error);
-        announce(`The answer failed: ${event.data.error.message}`);
+        this.#ended(answer, `The answer failed: ${event.data.error.message}`);
         break;
       }
       case "conversation.updated":
         this.#host.titled(event.data.conversation_id, event.data.title);
         break;
       case "turn.completed":
-        if (event.data.quota) this.#host.quota(event.data.quota);
+        if (event.data.quota) this.#host.limits(event.data.quota);
         break;
     }
-    this.#host.grew();
+    this.#host.drawn();
+  }
+
+  /** The row is final before the event is sent, so its rendering can be asked for at once. */
+  #ended(answer: Answer, words: string): void {
+    const left = this.#answers.filter((one) => !one.settled).length;
+    announce(left === 0 ? words : `${words} ${left} still ${left === 1 ? "runs" : "run"}.`);
+    this.#arrivals.push(answer.canonical(this.conversationId));
   }
 
   #start(data: Extract<TurnEvent, { name: "turn.started" }>["data"]): void {
@@ -119,15 +142,18 @@ export class Turn {
       question.dataset["id"] = data.user_message_id;
       question.id = `m-${data.user_message_id}`;
     }
-    for (const { message_id: id, model } of data.messages) {
-      if (this.#find(id)) continue;
-      const answer = new Answer(id, model, this.#host.modelName(model), () => this.#host.grew());
+    const several = data.messages.length > 1;
+    data.messages.forEach(({ message_id: id, model }, at) => {
+      if (this.#find(id)) return;
+      const answer = new Answer(id, model, this.#host);
+      if (several) answer.offerStop();
       this.#answers.push(answer);
-      if (this.#placeholder) {
-        this.#placeholder.element.replaceWith(answer.element);
-        this.#placeholder = null;
-      } else this.block.append(answer.element);
-    }
+      const place = this.#places[at];
+      if (place && this.#rewriting) answer.inPlaceOf(place);
+      if (place) place.replaceWith(answer.element);
+      else (this.block.querySelector(".columns") ?? this.block).append(answer.element);
+    });
+    this.#places = [];
     this.#host.started(data.conversation_id);
   }
 }
