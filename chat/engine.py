@@ -68,6 +68,7 @@ class Engine:
         self._leaving_since: float | None = None
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.most_running = MOST_RUNNING if files < 0 else min(MOST_RUNNING, files // FILES_A_TURN)
+        self._beginning = 0
         self.producers: dict[UUID, Producer] = {}
         self.turns: dict[UUID, TurnStream] = {}  # produced here
         self.retention = Retention(self.turns)
@@ -142,7 +143,8 @@ class Engine:
         """
         if self._leaving_since is None:
             self._leaving_since = self._loop.time()
-            log.info("draining", running=len(self.producers))
+            tasks = len(asyncio.all_tasks(self._loop))
+            log.info("draining", running=len(self.producers), turns=len(self.turns), tasks=tasks)
             self._loop.call_later(ACCEPT_SECONDS, self._refuse_turns)
             self._loop.call_later(DRAIN_SECONDS, self._interrupt_all)
 
@@ -233,11 +235,16 @@ class Engine:
         """
         if not self.accepting:
             raise Refusal("shutting_down", retry_after=3)
-        if len(self.producers) + len(start.models) > self.most_running:
+        wanted = len(start.models)
+        if len(self.producers) + self._beginning + wanted > self.most_running:
             raise Refusal("unavailable", retry_after=2)
         if any(model.upstream not in self._upstreams for model in start.models):
             raise Refusal("model_not_usable", param="model")
-        result = await self._started(start)
+        self._beginning += wanted  # those of one moment must not all find the same room
+        try:
+            result = await self._started(start)
+        finally:
+            self._beginning -= wanted
         if isinstance(result, Refusal):
             raise result
         if isinstance(result, Attached):

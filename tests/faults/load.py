@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -30,7 +31,10 @@ async def events_of(response: httpx.Response) -> AsyncIterator[Event]:
 
 @dataclass
 class Followed:
-    """A turn as its insistent reader saw it, over however many connections."""
+    """A turn as its insistent reader saw it, over however many connections.
+
+    ``heard`` has when which length of text had come, ``broken`` when a connection ended before the turn.
+    """
 
     started: dict[str, Any] = field(default_factory=dict)
     text: str = ""
@@ -39,6 +43,9 @@ class Followed:
     completed: bool = False
     connections: int = 0
     trouble: str = ""
+    heard: list[tuple[float, int]] = field(default_factory=list)
+    broken: list[float] = field(default_factory=list)
+    ended_at: float = 0.0
 
     def take(self, event: Event) -> None:
         """Add an event; a gap or a double is trouble."""
@@ -48,19 +55,25 @@ class Followed:
             if event.data["offset"] != len(self.text):
                 self.trouble = f"at {len(self.text)} came the text of {event.data['offset']}"
             self.text += event.data["text"]
+            self.heard.append((time.monotonic(), len(self.text)))
         elif event.name in {"message.completed", "message.failed"}:
             self.closing = event
         elif event.name == "turn.completed":
             self.completed = True
+            self.ended_at = time.monotonic()
         self.last_id = event.id
 
 
 @dataclass
 class Load:
-    """Clients of a site: `failures` has a line for whatever did not go as it must."""
+    """Clients of a site: `failures` has a line for whatever did not go as it must.
+
+    With ``patient``, a request that nobody answered is sent again, under its idempotency key.
+    """
 
     site: Site
     users: list[Newcomer]
+    patient: bool = False
     failures: list[str] = field(default_factory=list)
     turns: list[Followed] = field(default_factory=list)
     answered: int = 0
@@ -93,42 +106,59 @@ class Load:
 
     async def _streams(self, user: Newcomer, delay: float, body: dict[str, Any]) -> None:
         await asyncio.sleep(delay)
-        async with self.client(user, keep=False) as client:
+        async with self.client(user, keep=False) as client, asyncio.TaskGroup() as rest:
             while not self._over.is_set():
                 turn = Followed()
-                await self.follow(client, turn, body)
-                if not turn.completed:
-                    turn.trouble = turn.trouble or "never completed"
-                if turn.trouble:
-                    self.failures.append(f"stream: {turn.trouble}")
                 self.turns.append(turn)
+                if self.patient:
+                    # Who is cut off waits for the end beside the next turn, so that something always streams.
+                    await self.follow(client, turn, body, until_broken=True)
+                    rest.create_task(self._to_the_end(client, turn, body))
+                else:
+                    await self._to_the_end(client, turn, body)
 
-    async def follow(self, client: httpx.AsyncClient, turn: Followed, body: dict[str, Any]) -> None:
+    async def _to_the_end(self, client: httpx.AsyncClient, turn: Followed, body: dict[str, Any]) -> None:
+        await self.follow(client, turn, body)
+        if not turn.completed:
+            turn.trouble = turn.trouble or "never completed"
+        if turn.trouble:
+            self.failures.append(f"stream: {turn.trouble}")
+
+    async def follow(
+        self, client: httpx.AsyncClient, turn: Followed, body: dict[str, Any], *, until_broken: bool = False
+    ) -> None:
         """Send, and resume wherever the connection ends until the turn does."""
-        end = time.monotonic() + 90
+        end = time.monotonic() + 120
+        key = {"Idempotency-Key": secrets.token_hex(12)} if self.patient else {}
         while not turn.completed and not turn.trouble and time.monotonic() < end:
             if turn.started:
                 url = f"/api/chat/stream/{turn.started['turn_id']}"
                 request = client.build_request("GET", url, headers={"Last-Event-ID": turn.last_id})
             else:
-                request = client.build_request("POST", "/api/chat/stream", json=body)
+                request = client.build_request("POST", "/api/chat/stream", json=body, headers=key)
             turn.connections += 1
             try:
-                response = await client.send(request, stream=True)
+                await self._read(client, request, turn)
             except GONE as error:
-                turn.trouble = f"{request.method} was not answered: {error!r}"
-                return
-            try:
-                if response.status_code != 200:
-                    turn.trouble = f"{request.method} {response.status_code}: {(await response.aread())[:300]!r}"
+                turn.broken.append(time.monotonic())
+                if not turn.started and not self.patient:
+                    turn.trouble = f"{request.method} was not answered: {error!r}"
+                if turn.started and until_broken:
                     return
+                await asyncio.sleep(0.2 if self.patient else 0)
+
+    async def _read(self, client: httpx.AsyncClient, request: httpx.Request, turn: Followed) -> None:
+        response = await client.send(request, stream=True)
+        try:
+            if response.status_code == 503 and self.patient:
+                await asyncio.sleep(0.5)
+            elif response.status_code != 200:
+                turn.trouble = f"{request.method} {response.status_code}: {(await response.aread())[:300]!r}"
+            else:
                 async for event in events_of(response):
                     turn.take(event)
-            except GONE as error:
-                if not turn.started:
-                    turn.trouble = f"nothing but {error!r}"
-            finally:
-                await response.aclose()
+        finally:
+            await response.aclose()
 
     # Requests -------------------------------------------------------------------------------------
 

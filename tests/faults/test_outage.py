@@ -160,3 +160,33 @@ def test_a_producer_that_was_taken_for_dead_and_lives_takes_its_answer_back(fres
     reading.join(60)
     whole_and_settled(chat, reading.turn)
     assert chat.resume(turn_id).text == reading.turn.text
+
+
+@pytest.mark.postgresql
+def test_the_money_is_right_when_the_process_dies_while_the_database_is_away(
+    own_postgres: Postgres, fresh_site: Callable[..., Site]
+) -> None:
+    url = own_postgres.create_database("outage")
+    Databases._migrate(url)
+    site = fresh_site(pace="human", database_url=url, worker=False)
+    chat = Chat(site, site.new_user("pro"))
+    reading = Reading(chat, 200)
+    reading.until(60)
+    with dead(own_postgres):
+        deadline = time.monotonic() + 30
+        while dispatches(site)[-1]["state"] != "completed" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)  # the producer has the upstream's bill, and nowhere to write it
+        site.kill()
+    site.start()
+    deadline = time.monotonic() + 30
+    while chat.held and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert chat.held == 0, "not settled within 30 s"
+    stored = chat.message(reading.turn)
+    [billed] = dispatches(site)
+    assert stored["status"] == "interrupted"
+    assert stored["content"]
+    assert reading.turn.text.startswith(stored["content"])
+    assert chat.used == stored["usage"]["total_tokens"] == billed["usage"]["total_tokens"]
+    assert "0 differences" in site.manage("audit_ledger", chat.user.email)
