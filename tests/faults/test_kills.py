@@ -56,30 +56,31 @@ def rows(site: Site) -> list[dict[str, Any]]:
 def serving(site: Site) -> list[int]:
     """The web processes that have said that they serve and are still there."""
     log = site.log()
-    children = [child.pid for child in psutil.Process(site.web_pid).children()]
+    children = [one.pid for one in psutil.Process(site.web_pid).children() if one.status() != psutil.STATUS_ZOMBIE]
     return [pid for pid in children if f'"process_serving", "pid": {pid},' in log]
 
 
 async def kill(site: Site, count: int, dice: random.Random) -> list[float]:
     """Kill so many processes at random moments, mostly one, sometimes several at once; when each died."""
-    killed: list[float] = []
+    killed: dict[int, float] = {}
     while len(killed) < count:
         await asyncio.sleep(dice.uniform(0.05, 1.2))
-        alive = serving(site)
+        alive = [pid for pid in serving(site) if pid not in killed]
         for pid in dice.sample(alive, min(len(alive), dice.choice((1, 1, 1, 2, 3)), count - len(killed))):
             os.kill(pid, signal.SIGKILL)
-            killed.append(time.monotonic())
+            killed[pid] = time.monotonic()
             if len(killed) % 50 == 0:
                 print(f"{len(killed)} killed", flush=True)
-    return killed
+    return list(killed.values())
 
 
 def lost_seconds(turn: Followed, stored: str) -> float:
-    """How old the newest text was, when its process died, that the reader had and the database has not."""
-    if turn.text == stored or not turn.broken:
-        return 0.0
+    """How old the oldest text was, when its process died, that the reader had and the database has not."""
     lost = [at for at, length in turn.heard if length > len(stored)]
-    return max((broken - lost[0] for broken in turn.broken if broken >= lost[0]), default=0.0) if lost else 0.0
+    if not lost:
+        return 0.0
+    # The process died with the connection that had brought the last text.
+    return min(broken for broken in turn.broken if broken >= turn.heard[-1][0]) - lost[0]
 
 
 def unevenness(turns: list[Followed]) -> float:
