@@ -14,7 +14,7 @@ import pytest
 import redis as client
 
 from tests.chat.client import Chat
-from tests.chat.sockets import Followed, restless
+from tests.chat.sockets import Connection, Followed, Refused, restless
 from tests.faults.load import unlimited
 from tests.servers.redis import Redis
 from tests.servers.site import Newcomer, Site
