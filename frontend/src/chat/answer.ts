@@ -6,7 +6,7 @@ import type { Usage } from "./events.ts";
 import { usageText } from "./format.ts";
 import { LiveMarkdown } from "./live-markdown.ts";
 import { action, finishBody, remedies } from "./messages.ts";
-import { Assembly } from "./points.ts";
+import { Assembly, countPoints } from "./points.ts";
 
 /** Why a model gave way to another, by the code of its failure. */
 const WHY: Record<string, string> = {
@@ -34,7 +34,8 @@ export class Answer {
   settled = false;
   #live: LiveMarkdown | null = null;
   #model: string;
-  #reasoning = "";
+  /** Code points of reasoning that stand on the page. */
+  #reasoned = 0;
   readonly #host: AnswerHost;
 
   /** Takes over `existing`, which the server rendered in mid-answer, or makes an element of its own. */
@@ -85,17 +86,21 @@ export class Answer {
     if (fresh) this.#live.push(fresh);
   }
 
-  /** Reasoning is resent whole on resume: what is before `offset` is kept, the rest is replaced. */
+  /** Reasoning only grows, but is resent whole on resume: what is before `offset` is kept, the rest replaced. */
   reason(offset: number, text: string): void {
-    const points = Array.from(this.#reasoning);
-    this.#reasoning = points.slice(0, offset).join("") + text;
-    let box = this.element.querySelector<HTMLElement>(".msg__reasoning");
+    let box = this.element.querySelector<HTMLElement>(".msg__reasoning-text");
     if (!box) {
-      box = el("details", { class: "msg__reasoning" }, el("summary", {}, "Reasoning"), el("div", { class: "msg__reasoning-text" }));
-      (this.element.querySelector(".waiting") ?? this.#body).before(box);
+      box = el("div", { class: "msg__reasoning-text" });
+      const fold = el("details", { class: "msg__reasoning" }, el("summary", {}, "Reasoning"), box);
+      (this.element.querySelector(".waiting") ?? this.#body).before(fold);
     }
-    const inner = box.querySelector<HTMLElement>(".msg__reasoning-text");
-    if (inner) inner.textContent = this.#reasoning;
+    if (offset !== this.#reasoned) {
+      const kept = Array.from(box.textContent ?? "").slice(0, offset);
+      box.textContent = kept.join("");
+      this.#reasoned = kept.length;
+    }
+    box.append(text);
+    this.#reasoned += countPoints(text);
     this.#host.drawn();
   }
 

@@ -20,7 +20,7 @@ export function edit(message: HTMLElement, save: (text: string) => void, draft?:
   const send = el("button", { type: "submit", class: "button button--primary button--sm", "data-changes": true }, "Send");
   const cancel = el("button", { type: "button", class: "button button--ghost button--sm" }, "Cancel");
   const hint = el("span", { class: "editor__hint" }, "Your earlier words are kept as another version.");
-  const form = el("form", { class: "editor" }, text, el("div", { class: "editor__row" }, hint, cancel, send));
+  const form = el("form", { class: "editor" }, text, el("div", { class: "editor__row" }, hint, el("div", { class: "editor__buttons" }, cancel, send)));
 
   const close = () => {
     form.remove();
