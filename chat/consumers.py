@@ -69,6 +69,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except asyncio.CancelledError:
             if self._ending is None:  # the server stops
                 await self._close(RESTARTING, "restarting")
+                await asyncio.sleep(0.1)  # Daphne writes it in one of its next steps, if it has any left
                 raise
         finally:
             for reader in self._readers:

@@ -8,7 +8,6 @@ import hmac
 import os
 import resource
 import secrets
-import signal
 import socket
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from accounts.platform import PLATFORM_ID
-from chat import catalog, kept_answers, mirror, sweeper, turns
+from chat import catalog, kept_answers, leaving, mirror, sweeper, turns
 from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.relay import Relay
@@ -82,8 +81,11 @@ class Engine:
 
     # Life -----------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Read the catalogue and start the clocks. ImproperlyConfigured on a database with another schema."""
+    async def start(self, *, lifespan: bool) -> None:
+        """Read the catalogue and start the clocks. ImproperlyConfigured on a database with another schema.
+
+        ``lifespan`` says whether the server will call ``shut_down``; else a signal does.
+        """
         try:
             await self._run_background(partial(schema.check, before_migrations=True))
         except DatabaseError as error:
@@ -106,7 +108,7 @@ class Engine:
             self.spawn(TitleMaker(self.streams, self.endpoint, self.site, name, self.worker).run())
         if not catalog.snapshot().models:
             self.spawn(self._first_sync())
-        self._catch_term()
+        leaving.on_signals(self.begin_shutdown, None if lifespan else self.shut_down)
         # What is loaded by now stays: the collector need not walk it again while streams wait.
         gc.collect()
         gc.freeze()
@@ -119,22 +121,6 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def _catch_term(self) -> None:
-        """On TERM or INT the server waits for open streams, so the engine must hear of it at once."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-            if not callable(before):
-                continue
-
-            def told(received: int, frame: Any, before: Any = before) -> None:
-                self._loop.call_soon_threadsafe(self.begin_shutdown)
-                before(received, frame)
-
-            try:
-                signal.signal(number, told)
-            except ValueError:  # not the main thread: the lifespan's end will tell
-                return
 
     def begin_shutdown(self) -> None:
         """The clock of the end: new turns for some seconds more, running ones for 20, then they are marked.
@@ -373,8 +359,8 @@ _engine: Engine | None = None
 _starting: asyncio.Lock | None = None
 
 
-async def ensure_started() -> Engine:
-    """The engine of this process; started at the first call when the server has no lifespan."""
+async def ensure_started(*, lifespan: bool = False) -> Engine:
+    """The engine of this process; started at the first call when the server has no ``lifespan``."""
     global _engine, _starting
     if _engine is None:
         if _starting is None:
@@ -382,7 +368,7 @@ async def ensure_started() -> Engine:
         async with _starting:
             if _engine is None:
                 engine = Engine()
-                await engine.start()
+                await engine.start(lifespan=lifespan)
                 _engine = engine
     return _engine
 

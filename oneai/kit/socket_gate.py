@@ -24,6 +24,7 @@ log = structlog.get_logger("access")
 
 INTERNAL_ERROR: Final = 1011
 GONE: Final = 1006
+PRIVATE: Final = 3000
 TRY_AGAIN_LATER: Final = 1013
 CODES_OF_STATUS: Final = {400: 1008, 401: 4401, 403: 4403, 404: 4404, 429: 4429, 431: 1008, 503: TRY_AGAIN_LATER}
 
@@ -31,6 +32,19 @@ CODES_OF_STATUS: Final = {400: 1008, 401: 4401, 403: 4403, 404: 4404, 429: 4429,
 def close_code(refusal: Refusal) -> int:
     """The code that a socket is closed with for ``refusal``; mostly 4000 and the status that HTTP would have."""
     return CODES_OF_STATUS.get(refusal.status, INTERNAL_ERROR)
+
+
+async def _close(send: Send, message: Message) -> None:
+    """Send a close. Daphne raises for the codes below 3000, which it keeps for itself: it gets 3000 more."""
+    try:
+        await send(message)
+    except (OSError, RuntimeError):
+        raise
+    except Exception:
+        code = message.get("code", 1000)
+        if not 1000 < code < 3000:
+            raise
+        await send({**message, "code": code + PRIVATE})
 
 
 class SocketGate:
@@ -55,6 +69,8 @@ class SocketGate:
                 message = {**message, "headers": headers}
             elif message["type"] == "websocket.close":
                 code = code or message.get("code", 1000)
+                await _close(send, message)
+                return
             await send(message)
 
         async def noted_receive() -> Message:
