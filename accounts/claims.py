@@ -20,6 +20,7 @@ from django.utils.crypto import constant_time_compare
 from accounts.authentication import ACCOUNT_DISABLED, address_allowed, refuse_key
 from accounts.models import ApiKey, User
 from accounts.principal import Principal
+from accounts.tokens import LEEWAY
 from oneai.kit import rows
 from oneai.kit.errors import Refusal
 
@@ -127,7 +128,8 @@ def _session_seal(user: dict[str, Any]) -> str:
 
 def _sealed(person: Principal, seals: dict[UUID, tuple[str, str]], sessions: set[str], at: datetime) -> bool:
     """Whether the session or token that ``person`` came by still is what it was."""
-    if person.expires_at is not None and person.expires_at <= at:
+    leeway = timedelta(seconds=LEEWAY if person.method == "jwt" else 0)
+    if person.expires_at is not None and person.expires_at + leeway <= at:
         return False
     session, epoch = seals.get(person.user_id, ("", ""))
     if person.method == "session":

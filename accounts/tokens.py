@@ -17,7 +17,7 @@ from oneai.kit.errors import Refusal
 
 ALGORITHM: Final = "HS256"
 CLAIMS: Final = ["iss", "aud", "sub", "iat", "exp", "jti", "epoch", "use"]
-_LEEWAY: Final = 2  # seconds that the clocks of two machines of ours may differ
+LEEWAY: Final = 2  # seconds that the clocks of two machines of ours may differ
 
 
 class Verified(NamedTuple):
@@ -65,7 +65,7 @@ def _claims(token: str) -> dict[str, Any]:
                 algorithms=[ALGORITHM],
                 audience=_audience(),
                 issuer=settings.SITE_URL,
-                leeway=_LEEWAY,
+                leeway=LEEWAY,
                 options={"require": CLAIMS, "strict_aud": True},
             )
         except jwt.InvalidSignatureError:
