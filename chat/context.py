@@ -13,6 +13,7 @@ from oneai.kit.errors import Refusal
 
 MESSAGE_OVERHEAD: Final = 8
 BYTES_PER_TOKEN: Final = 3
+USUAL_IMAGE_TOKENS: Final = 1024
 IMAGE_TOKENS: Final = 4096  # providers count an image by its area, whatever its bytes; this is above the largest
 DEFAULT_OUTPUT: Final = 8192
 
@@ -39,11 +40,16 @@ class Fitted:
     weight: Weight
 
 
+def _is_image(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image_url"
+
+
 def _size(message: dict[str, Any]) -> int:
     content = message.get("content")
     text = len(content.encode("utf-8", "replace")) if isinstance(content, str) else 0
     if content is not None and not isinstance(content, str):
-        text = len(orjson.dumps(content))
+        parts = content if isinstance(content, list) else [content]
+        text = len(orjson.dumps([part for part in parts if not _is_image(part)]))  # images by number
     extra = {key: value for key, value in message.items() if key not in {"role", "content"} and value is not None}
     return text + (len(orjson.dumps(extra)) if extra else 0)
 
@@ -52,7 +58,7 @@ def _images(message: dict[str, Any]) -> int:
     content = message.get("content")
     if not isinstance(content, list):
         return 0
-    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in content)
+    return sum(map(_is_image, content))
 
 
 def of_bytes(size: int) -> Weight:
@@ -73,7 +79,8 @@ def of_messages(messages: Sequence[dict[str, Any]]) -> Weight:
     """The weight of ``messages``: images by a constant, other parts and fields by their JSON."""
     total = Weight()
     for message in messages:
-        total += of_bytes(_size(message)) + Weight(0, IMAGE_TOKENS * _images(message))
+        images = _images(message)
+        total += of_bytes(_size(message)) + Weight(USUAL_IMAGE_TOKENS * images, IMAGE_TOKENS * images)
     return total
 
 

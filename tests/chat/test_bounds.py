@@ -46,6 +46,15 @@ def test_only_known_fields_of_parts_and_tools_go_upstream(chat: Chat) -> None:
     assert "secret_extra" not in seen
 
 
+def test_an_image_weighs_the_same_whatever_its_bytes(chat: Chat) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo" + "A" * 600_000 + "="}}
+    answer = chat.http.post("/v1/chat/completions", json=body([picture]) | {"model": "openai/gpt-4o-mini"})
+    assert answer.status_code == 200, answer.text[:300]
+    small, large = (context.of_messages([{"role": "user", "content": [image]}]) for image in (IMAGE, picture))
+    assert small == large
+    assert small.bound > context.IMAGE_TOKENS
+
+
 def test_images_are_held_for_by_number_and_only_for_models_that_read_them(chat: Chat) -> None:
     blind = chat.http.post("/v1/chat/completions", json=body([IMAGE]) | {"model": "deepseek/deepseek-chat"})
     assert (blind.status_code, blind.json()["error"]["param"]) == (400, "messages")
