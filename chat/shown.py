@@ -19,9 +19,18 @@ from chat.models import Conversation, Generation, Message
 
 KEPT: Final = "kept"
 """Key of an answer's metadata: it was chosen among those that were written side by side."""
+INSTEAD_OF, BECAUSE = "instead_of", "because"
+"""Keys of an answer's metadata: the model that was asked and gave way to this one, and the code of its failure."""
+_WHY: Final = {
+    "upstream_overloaded": "it is overloaded",
+    "upstream_timeout": "it did not answer in time",
+    "upstream_error": "its provider failed",
+    "upstream_interrupted": "its provider broke off",
+    "upstream_invalid": "its provider sent something unreadable",
+}
 MESSAGE_FIELDS: Final = (
     "id role content content_html html_version reasoning status model_id tokens_used finish_reason error usage "
-    "parent_message_id generation_id created_at"
+    "parent_message_id generation_id metadata created_at"
 ).split()
 _FINAL: Final = frozenset({Message.Status.COMPLETE, Message.Status.STOPPED, Message.Status.INTERRUPTED})
 _CUT_REASONS: Final = frozenset({"length", "quota"})
@@ -47,6 +56,8 @@ class ShownMessage:
     usage: dict[str, Any] | None
     parent_id: UUID | None
     turn_id: UUID | None
+    instead_of: str = ""
+    because: str = ""
     place: int = 1
     versions: int = 1
     previous_id: UUID | None = None
@@ -173,6 +184,8 @@ def shown(conversation: Conversation, messages: Sequence[Message], *, columns: b
             usage=message.usage,
             parent_id=message.parent_message_id,
             turn_id=turns.get(message.generation_id) if streaming and message.generation_id else None,
+            instead_of=str(message.metadata.get(INSTEAD_OF, "")),
+            because=_WHY.get(message.metadata.get(BECAUSE, ""), ""),
             place=at + 1,
             versions=max(1, len(place)),
             previous_id=place[at - 1] if at > 0 else None,
