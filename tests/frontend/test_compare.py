@@ -39,6 +39,8 @@ def test_each_answer_has_its_own_column_end_and_usage(chat: Page) -> None:
     expect(column(chat, "sandbox/hello").locator(".msg__usage")).to_contain_text("tokens")
     expect(column(chat, "sandbox/http-502")).to_have_attribute("data-status", "failed")
     expect(column(chat, "sandbox/cut")).to_have_attribute("data-status", "interrupted")
+    expect(column(chat, "sandbox/http-502").get_by_role("button", name="Keep this one")).to_have_count(0)
+    expect(column(chat, "sandbox/http-502").get_by_role("button", name="Try again")).to_be_enabled()
     tops = chat.locator(".columns .msg").evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
     assert len(set(tops)) == 1
 
