@@ -127,15 +127,17 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._main.cancel()  # it reads nothing, not even this
 
     async def _close(self, code: int, reason: str, last: str = "") -> bool:
-        """Close within a second; whether that could be written."""
-        try:
-            async with asyncio.timeout(door.LAST_WORD_SECONDS):
-                if last:
-                    await self._say(last)
-                await self.close(code, reason)
-            return True
-        except (TimeoutError, OSError, RuntimeError):
-            return False
+        """Say ``last`` and close, within a second; whether that could be written."""
+        steps = [self.close(code, reason)]
+        if last:
+            steps.insert(0, self._say(last))
+        written = True
+        for step in steps:
+            try:
+                await asyncio.wait_for(step, door.LAST_WORD_SECONDS / len(steps))
+            except (TimeoutError, OSError, RuntimeError):
+                written = False
+        return written
 
     # Frames ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from websockets.sync.client import connect
 
 from accounts.authentication import check_origin, own_origin
+from oneai.hot_routes import SOCKETS
 from oneai.kit.errors import Refusal
 from tests.chat import endings
 from tests.chat.browser import Browser
@@ -85,6 +86,11 @@ def test_who_is_not_known_gets_no_socket(live_site: Site, user: Newcomer, cookie
 def test_a_key_without_the_scope_gets_no_socket(live_site: Site, user: Newcomer) -> None:
     key = live_site.command("create_api_key", user.email, "--scopes", "usage,models").strip().split()[-1]
     assert refusal(live_site, {"Authorization": f"Bearer {key}"}) == (403, "insufficient_scope")
+
+
+def test_there_is_one_socket() -> None:
+    # Another one belongs into every test of this file.
+    assert [str(route.pattern) for route in SOCKETS] == ["ws/chat"]
 
 
 @pytest.mark.parametrize("path", ["/ws/other", "/ws/chat/", "/ws", "/", "/api/chat/stream", "/v1/chat/completions"])
