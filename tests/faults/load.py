@@ -120,7 +120,10 @@ class Load:
     async def _to_the_end(self, client: httpx.AsyncClient, turn: Followed, body: dict[str, Any]) -> None:
         await self.follow(client, turn, body)
         if not turn.completed:
-            turn.trouble = turn.trouble or "never completed"
+            turn.trouble = turn.trouble or (
+                f"{turn.started.get('turn_id')} never completed in {turn.connections} connections, of which "
+                f"{len(turn.broken)} broke, at {turn.last_id}, closed by {turn.closing}"
+            )
         if turn.trouble:
             self.failures.append(f"stream: {turn.trouble}")
 
