@@ -6,16 +6,17 @@ at is still so when it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.principal import Principal
-from chat import tree
-from chat.access import message_for
+from chat import conversations, tree
+from chat.access import message_for, message_in
 from chat.models import Conversation, Message
 from oneai.kit import clock, rows
 from oneai.kit.errors import Refusal
@@ -30,10 +31,21 @@ def _locked(who: Principal | UUID, message_id: UUID | str) -> Iterator[Message]:
         yield message_for(who, found.pk)
 
 
-def _show(conversation_id: UUID, leaf: UUID | None, more: int, **columns: object) -> None:
+def _moved(conversation_id: UUID, leaf: UUID | None, more: int, **columns: object) -> None:
     Conversation.objects.filter(pk=conversation_id).update(
         active_message_id=leaf, message_count=F("message_count") + more, updated_at=clock.now(), **columns
     )
+
+
+def show(conversation: Conversation, message_id: UUID | str, values: Mapping[str, Any] | None = None) -> Conversation:
+    """Show the branch through one of the conversation's messages, to its newest end, and write ``values`` with it.
+
+    Refusal ``not_found`` when the message is not in there.
+    """
+    with transaction.atomic():
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        leaf = tree.newest_leaf(conversation.pk, message_in(conversation, message_id).pk)
+        return conversations.change(conversation, {**(values or {}), "active_message_id": leaf})
 
 
 def edit(who: Principal | UUID, message_id: UUID | str, content: str) -> Message:
@@ -53,7 +65,7 @@ def edit(who: Principal | UUID, message_id: UUID | str, content: str) -> Message
             parent_message_id=old.parent_message_id,
             metadata={"edited_from": str(old.pk)},
         )
-        _show(old.conversation_id, made.pk, 1, last_message_at=made.created_at)
+        _moved(old.conversation_id, made.pk, 1, last_message_at=made.created_at)
     return made
 
 
@@ -68,7 +80,7 @@ def delete(who: Principal | UUID, message_id: UUID | str) -> None:
             raise Refusal("conflict", "An answer in this branch is still being written.")
         leaf = shape.leaf_without(message.pk, message.conversation.active_message_id)
         gone = _delete_branch(message)
-        _show(message.conversation_id, leaf, -gone)
+        _moved(message.conversation_id, leaf, -gone)
 
 
 def _delete_branch(message: Message) -> int:

@@ -8,8 +8,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chat import conversations, tree
-from chat.access import conversation_for, id_from, message_in
+from chat import branches, conversations
+from chat.access import conversation_for
 from chat.api.doors import ScopedView, principal
 from chat.api.fields import choice_parameter, flag_parameter, read_body, text_parameter
 from chat.api.paging import Pages, any_text
@@ -92,22 +92,19 @@ class ConversationDetail(ScopedView):
         """Change what is given. ``active_message_id`` shows the branch through that message, to its newest end."""
         conversation = conversation_for(principal(request), conversation_id)
         values = read_body(ConversationChange, request)
-        if "active_message_id" in values:
-            values["active_message_id"] = _leaf(conversation, values["active_message_id"])
-        return conversation_response(conversations.change(conversation, values))
+        shown = values.pop("active_message_id", None)
+        if shown is None:
+            return conversation_response(conversations.change(conversation, values))
+        try:
+            return conversation_response(branches.show(conversation, shown, values))
+        except Refusal as refusal:
+            raise Refusal("not_found", param="active_message_id") from refusal
 
     @extend_schema(operation_id="conversations_delete", responses={204: None})
     def delete(self, request: Request, conversation_id: str) -> Response:
         """Put the conversation in the bin; ``restore`` takes it out again."""
         conversations.put_in_bin(conversation_for(principal(request), conversation_id))
         return Response(status=204)
-
-
-def _leaf(conversation: Conversation, message_id: str) -> Any:
-    try:
-        return tree.newest_leaf(conversation.pk, message_in(conversation, id_from(message_id)).pk)
-    except Refusal as refusal:
-        raise Refusal("not_found", param="active_message_id") from refusal
 
 
 class ConversationTitleView(ScopedView):
