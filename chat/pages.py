@@ -20,7 +20,7 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from chat import access, conversations, tree
+from chat import access, branches, conversations
 from chat.models import AIModel, Conversation, Message
 from chat.shown import KEPT, MESSAGE_FIELDS, shown
 from oneai.kit.clock import now
@@ -148,13 +148,13 @@ def show(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     assert request.user.is_authenticated
     conversation = access.conversation_for(request.user.pk, conversation_id)
     chosen = access.message_in(conversation, request.POST.get("keep") or request.POST.get("message", ""))
-    values: dict[str, Any] = {"active_message_id": tree.newest_leaf(conversation.pk, chosen.pk)}
+    values: dict[str, Any] = {}
     if "keep" in request.POST:
         chosen.metadata |= {KEPT: True}
         chosen.save(update_fields=["metadata"])
         # The thread goes on with the model that was chosen.
         values["model"] = chosen.model_id
-    conversation = conversations.change(conversation, values)
+    conversation = branches.show(conversation, chosen.pk, values)
     if _wants_thread(request):
         return render(request, "chat/thread.html", _thread(conversation))
     return redirect(f"{reverse('conversation', args=[conversation.pk])}#m-{chosen.pk}")
