@@ -28,6 +28,7 @@ from typing import Final
 START_SECONDS: Final = 120.0
 HUNG_SECONDS: Final = 30.0  # without a sign from its event loop
 LEAVE_SECONDS: Final = 45.0  # a process needs at most 30 to finish, or to hand over, what it runs
+SEND_BUFFER: Final = 128 * 1024  # bytes; the kernel takes up to twice as many
 SERVING, LIVING, LEAVING = b"r", b".", b"l"
 
 
@@ -211,6 +212,8 @@ def bind(host: str, port: int) -> socket.socket:
     """The listening socket, IPv6 for a host with a colon. OSError when the address is not to be had."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it. Left to itself the kernel takes megabytes for a reader that takes nothing.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     listener.bind((host, port))
     listener.listen(2048)
     listener.setblocking(False)
