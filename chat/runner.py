@@ -148,26 +148,29 @@ class Producer:
             self.last_byte = loop.time()
             texts: list[str] = []
             woken = False
-            for event in decoder.feed(data):
-                if event == b"[DONE]":
-                    done = True
-                    break
-                chunk = read_chunk(event)
-                understood = True
-                self._note(chunk)
-                if chunk.text:
-                    texts.append(mender.feed(chunk.text))
-                if chunk.reasoning:
-                    woken = self._reason(chunk.reasoning) or woken
-                if chunk.tool_calls:
-                    self._call(chunk.tool_calls)
+            try:
+                for event in decoder.feed(data):
+                    if event == b"[DONE]":
+                        done = True
+                        break
+                    chunk = read_chunk(event)
+                    understood = True
+                    self._note(chunk)
+                    if chunk.text:
+                        texts.append(mender.feed(chunk.text))
+                    if chunk.reasoning:
+                        woken = self._reason(chunk.reasoning) or woken
+                    if chunk.tool_calls:
+                        self._call(chunk.tool_calls)
+                        woken = True
+                    if chunk.error is not None:
+                        error = chunk.error
+                        break
+            finally:
+                # What is whole before garbage counts, however the network has cut it.
+                if texts:
+                    self._say("".join(texts) if len(texts) > 1 else texts[0])
                     woken = True
-                if chunk.error is not None:
-                    error = chunk.error
-                    break
-            if texts:
-                self._say("".join(texts) if len(texts) > 1 else texts[0])
-                woken = True
             if woken:
                 self.last_data = self.last_byte
                 self.turn.wake()

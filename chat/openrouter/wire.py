@@ -100,7 +100,7 @@ def _loads(data: bytes) -> Any:
         # Bad UTF-8 and lone surrogates are refused by the fast parser; the text is mended, not lost.
         try:
             return json.loads(data.decode("utf-8", "replace"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Garbage from error
 
 
