@@ -87,7 +87,7 @@ def test_a_line_that_fell_silent_in_a_sleep_is_given_up_on_waking(far: Page, pro
     expect(answer(far).locator(".msg__body")).to_contain_text(re.compile(r"\w{3}"))
     proxy.silence()
     far.wait_for_timeout(500)
-    before = answer(far).locator(".msg__body").inner_text()
+    before = answer(far).locator(".msg__body").text_content() or ""
     far.wait_for_timeout(500)
     expect(answer(far).locator(".msg__body")).to_have_text(before)
     far.clock.fast_forward(25_000)
@@ -142,7 +142,7 @@ def test_a_second_window_follows_an_answer_from_its_middle(chat: Page) -> None:
     second = chat.context.new_page()
     second.goto(chat.url)
     expect(answer(second)).to_have_attribute("aria-busy", "true")
-    before = answer(second).locator(".msg__body").inner_text()
+    before = answer(second).locator(".msg__body").text_content() or ""
     expect(answer(second).locator(".msg__body")).not_to_have_text(before)
     second.locator("#stop").click()
     finished(second)
