@@ -115,7 +115,7 @@ def test_a_thousand_times_left_and_come_back(ground: str, fresh_site: Callable[.
     settings = {"REDIS_URL": redis_server.url} if ground == "redis" else {}
     site = fresh_site(processes=4, pace="human", settings=settings, worker=False)
     (user,) = unlimited(site, 1)
-    found = asyncio.run(drive(site, user, turns=100, cuts=13, max_tokens=800))
+    found = asyncio.run(drive(site, user, turns=100, cuts=24, max_tokens=800))
     check(site, user, found, 1000)
 
 
