@@ -139,7 +139,9 @@ def main() -> int:
     trouble = postgresql_trouble()
     # Nothing is left to a run that can't be made.
     shared = [] if arguments or trouble else ["--shared"]
-    chosen = [*with_markers(arguments, "not browser"), *parallel, *shared]
+    # What is slow has a name of its own, `make faults`; arguments choose for themselves.
+    quick = "" if arguments else " and not slow"
+    chosen = [*with_markers(arguments, f"not browser{quick}"), *parallel, *shared]
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):
         results.append(run_frontend())
@@ -149,7 +151,7 @@ def main() -> int:
     else:
         results.append(run_pytest("PostgreSQL", [*chosen, "--database", "postgresql"]))
     kind = "sqlite" if trouble else "postgresql"
-    results.append(run_pytest("browser", [*with_markers(arguments, "browser"), *parallel, "--database", kind]))
+    results.append(run_pytest("browser", [*with_markers(arguments, f"browser{quick}"), *parallel, "--database", kind]))
     return summary(results, strict=strict)
 
 

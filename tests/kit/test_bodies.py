@@ -147,6 +147,7 @@ def test_what_follows_a_chunked_body_is_no_header(live_site: Site, user: Newcome
         assert wire.answer()[0] == 401
 
 
+@pytest.mark.slow
 def test_bodies_and_heads_that_trickle_in_are_cut(live_site: Site, user: Newcomer) -> None:
     """Slow senders at once, on every kind of route: the first ten seconds are free, then it must come on."""
     wires: dict[str, tuple[Wire, int]] = {}
