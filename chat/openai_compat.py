@@ -11,7 +11,7 @@ from typing import Final
 from chat import catalog, door, engine, events, openai_messages, openai_read, openai_write
 from chat.catalog import CatalogModel
 from chat.openai_read import CompletionRequest
-from chat.replay import TurnStream, Waker
+from chat.replay import TurnStream
 from chat.sse import STREAM_HEADERS
 from chat.turn_jobs import Start
 from oneai.kit.errors import Refusal
@@ -74,28 +74,21 @@ async def chat_completions(request: Request) -> None:
 async def _first_token(stream: TurnStream) -> None:
     """Wait until the answer has begun or ended, but not for long. Refusal when it failed before its first token."""
     answer = stream.answers[0]
-    waker = Waker()
-    stream.wakers.add(waker)
     try:
-        async with asyncio.timeout(FIRST_TOKEN_SECONDS):
-            while not answer.begun and stream.completed is None:
-                await waker.sleep()
+        with stream.listening() as waker:
+            async with asyncio.timeout(FIRST_TOKEN_SECONDS):
+                while not answer.begun and stream.completed is None:
+                    await waker.sleep()
     except TimeoutError:
         return
-    finally:
-        stream.wakers.discard(waker)
     if answer.closing is not None and answer.closing.name == events.MESSAGE_FAILED and not answer.begun:
         raise openai_write.refusal_of(answer.closing)
 
 
 async def _whole(request: Request, stream: TurnStream, asked: CompletionRequest, headers: Headers) -> None:
-    waker = Waker()
-    stream.wakers.add(waker)
-    try:
+    with stream.listening() as waker:
         while stream.completed is None:
             await waker.sleep()
-    finally:
-        stream.wakers.discard(waker)
     closing = stream.answers[0].closing
     if closing is not None and closing.name == events.MESSAGE_FAILED:
         raise openai_write.refusal_of(closing)

@@ -7,7 +7,6 @@ run again one job at a time, so a bad job fails alone.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import Any, Final
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from oneai.kit.database import release_connection
 from oneai.kit.errors import Refusal
 
 log = structlog.get_logger("batcher")
@@ -44,9 +44,8 @@ class Batcher:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting: deque[tuple[Job, asyncio.Future[Any]]] = deque()
         self._running = 0
-        self._called = False
+        self._due: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
         self.batches = 0
         self.jobs = 0
 
@@ -59,21 +58,18 @@ class Batcher:
             return future
         self._loop = loop
         self._waiting.append((job, future))
-        if self._running < self._threads and not self._called:
-            self._called = True
+        if self._running < self._threads and self._due is None:
             if self._running:
-                loop.call_later(ANOTHER_AFTER_SECONDS, self._call)
+                self._due = loop.call_later(ANOTHER_AFTER_SECONDS, self._start)
             else:
                 # Whatever else is ready in this turn of the loop comes along in the same batch.
-                loop.call_soon(self._call)
+                self._due = loop.call_soon(self._start)
         return future
 
-    def _call(self) -> None:
-        self._called = False
-        if self._waiting and self._running < self._threads:
-            self._start()
-
     def _start(self) -> None:
+        if self._due is not None:
+            self._due.cancel()  # a later job must not wait for what was to begin this one
+            self._due = None
         batch: list[tuple[Job, asyncio.Future[Any]]] = []
         while self._waiting and len(batch) < MAX_BATCH:
             batch.append(self._waiting.popleft())
@@ -127,7 +123,7 @@ class Batcher:
         except (OperationalError, InterfaceError):
             if connection.in_atomic_block or connection.connection is None:
                 raise
-            if connection.connection is not None and not connection.is_usable():
+            if not connection.is_usable():
                 connection.close()
         return self._apply(jobs)
 
@@ -136,7 +132,7 @@ class Batcher:
         while self._waiting or self._running:  # noqa: ASYNC110 (once, at the end of a process)
             await asyncio.sleep(0.01)
         for _ in range(self._threads):
-            self._executor.submit(connection.close)
+            self._executor.submit(release_connection)
         self._executor.shutdown(wait=True)
 
 
