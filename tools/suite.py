@@ -1,9 +1,10 @@
-"""`make test`: every test, on SQLite and on PostgreSQL, with the servers that the suite starts itself.
+"""`make test`: every test but the long proofs, on SQLite and PostgreSQL, with the servers that the suite starts itself.
 
 Without arguments the two runs share what one is enough for: tests that use no database run on SQLite,
-tests marked slow or faults that use one run on PostgreSQL. Arguments go on to pytest, and what they choose
-runs on both: `tools/suite.py -m "faults or slow"`. It says at the end what it could not run and why. With
-CI=true a part that can't run, and a test that skips itself, is a failure.
+tests marked slow or faults that use one run on PostgreSQL, and those marked long are left to `make faults`.
+Arguments go on to pytest, and what they choose runs on both: `tools/suite.py -m "faults or slow or long"`.
+It says at the end what it could not run and why. With CI=true a part that can't run, and a test that skips
+itself, is a failure.
 """
 
 from __future__ import annotations
@@ -139,8 +140,8 @@ def main() -> int:
     trouble = postgresql_trouble()
     # Nothing is left to a run that can't be made.
     shared = [] if arguments or trouble else ["--shared"]
-    # What is slow has a name of its own, `make faults`; arguments choose for themselves.
-    quick = "" if arguments else " and not slow"
+    # Long proofs have a name of their own, `make faults`; arguments choose for themselves.
+    quick = "" if arguments else " and not long"
     chosen = [*with_markers(arguments, f"not browser{quick}"), *parallel, *shared]
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):

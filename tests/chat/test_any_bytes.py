@@ -134,7 +134,7 @@ def test_any_text_in_any_pieces_is_told_stored_and_settled_once(chat: Chat, upst
     whole_and_settled_once(chat, upstream, 40)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_thousands_of_texts_in_any_pieces_are_told_stored_and_settled_once(chat: Chat, upstream: Upstream) -> None:
     whole_and_settled_once(chat, upstream, 3000)

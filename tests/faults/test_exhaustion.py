@@ -126,7 +126,7 @@ async def mixed(load: Load, count: int, dice: random.Random) -> None:
     await asyncio.gather(*(one(number) for number in range(count)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_three_hundred_turns_and_readers_who_leave_cost_no_task_and_no_descriptor(
     fresh_site: Callable[..., Site],

@@ -54,7 +54,7 @@ async def renew_by_hup(site: Site) -> None:
     await until(lambda: all(map(ended, old)), 60.0 * len(old), "every process is replaced after HUP")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("processes", "renew"), [(1, renew_by_hup), (4, renew_by_term)], ids=["one process by HUP", "four by TERM"]

@@ -108,7 +108,7 @@ def test_what_restless_readers_had_is_what_is_stored(
     assert (published(redis_server.url) > before) is (ground == "redis")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("ground", ["database", "redis"])
 def test_a_thousand_times_left_and_come_back(ground: str, fresh_site: Callable[..., Site], redis_server: Redis) -> None:

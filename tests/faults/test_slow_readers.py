@@ -70,7 +70,7 @@ def a_byte_a_second(site: Site, user: Newcomer, turn_id: str, count: int) -> Ite
             reader.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_readers_of_a_byte_a_second_cost_little_memory_and_nobody_else(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site()

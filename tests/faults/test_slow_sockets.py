@@ -51,7 +51,7 @@ def ended_by(site: Site, code: int) -> int:
     return sum(line["code"] == code for line in lines)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_sockets_of_a_byte_a_second_cost_little_memory_and_end_with_their_key(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site()

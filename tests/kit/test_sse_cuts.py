@@ -71,7 +71,7 @@ def test_events_are_read_alike_at_every_cut_with_every_line_end_and_between_all_
     read_back(found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @MANY
 @given(texts_and_lines(20))
