@@ -19,9 +19,11 @@ from oneai.kit.money import per_million_string, usd_string
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
     PriceForm = forms.ModelForm[ModelPrice]
+    ModelForm = forms.ModelForm[AIModel]
 else:
     ModelAdmin = admin.ModelAdmin
     PriceForm = forms.ModelForm
+    ModelForm = forms.ModelForm
 
 NANO_PLACES: Final = 9
 
@@ -64,9 +66,44 @@ class ConversationAdmin(ReadOnly):
     ]
 
 
+class ModelFallbacksForm(ModelForm):
+    """A model's switch, and who answers when it can't."""
+
+    MOST: Final = 5
+    fallback_slugs = forms.CharField(
+        label="Fallbacks",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "cols": 60, "spellcheck": "false"}),
+        help_text="One model a line, the first is asked first: before a word is said, when this one fails. "
+        "At its own price, and people are told.",
+    )
+
+    class Meta:
+        model = AIModel
+        fields = ["is_enabled"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["fallback_slugs"] = "\n".join(self.instance.fallbacks or ())
+
+    def clean_fallback_slugs(self) -> list[str]:
+        """The slugs in order, each once and known."""
+        slugs = list(dict.fromkeys(self.cleaned_data["fallback_slugs"].split()))
+        if self.instance.slug in slugs:
+            raise forms.ValidationError("A model can't stand in for itself.")
+        if len(slugs) > self.MOST:
+            raise forms.ValidationError(f"At most {self.MOST}.")
+        known = set(AIModel.objects.filter(slug__in=slugs).values_list("slug", flat=True))
+        if unknown := [slug for slug in slugs if slug not in known]:
+            raise forms.ValidationError(f"Not in the catalogue: {', '.join(unknown)}")
+        return slugs
+
+
 @admin.register(AIModel)
 class AIModelAdmin(ModelAdmin):
-    """A model of the catalogue: staff switch it on or off; everything else comes from its provider."""
+    """A model of the catalogue: staff switch it and name its fallbacks; everything else comes from its provider."""
+
+    form = ModelFallbacksForm
 
     list_display = ["slug", "name", "upstream", "is_enabled", "is_listed", "price_now", "unusable_reason"]
     list_select_related = ["price"]
@@ -78,6 +115,7 @@ class AIModelAdmin(ModelAdmin):
     fields = [
         "slug",
         "is_enabled",
+        "fallback_slugs",
         "name",
         "description",
         "upstream",
@@ -95,7 +133,7 @@ class AIModelAdmin(ModelAdmin):
         "synced_at",
         "created_at",
     ]
-    readonly_fields = [str(name) for name in fields if name != "is_enabled"]
+    readonly_fields = [str(name) for name in fields if name not in {"is_enabled", "fallback_slugs"}]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -117,6 +155,21 @@ class AIModelAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: AIModel, form: Any, change: bool) -> None:
         if "is_enabled" in form.changed_data:
             self._switch(request, AIModel.objects.filter(pk=obj.pk), on=obj.is_enabled)
+        if "fallback_slugs" in form.changed_data:
+            self._name_fallbacks(request, obj, form.cleaned_data["fallback_slugs"])
+
+    def _name_fallbacks(self, request: HttpRequest, model: AIModel, slugs: list[str]) -> None:
+        staff: Any = request.user
+        with transaction.atomic():
+            catalog_sync.set_fallbacks(model.pk, slugs)
+            audit.record(
+                staff.email,
+                "model.fallbacks",
+                target=model.slug,
+                reason="by the staff desk",
+                details={"before": model.fallbacks or [], "after": slugs},
+                actor_id=staff.pk,
+            )
 
     @admin.action(description="Switch on", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> None:
@@ -284,6 +337,8 @@ class GenerationAdmin(ReadOnly):
         "worker",
         "upstream",
         "upstream_id",
+        "provider",
+        "tries",
         "prompt_estimate",
         "delivered_bytes",
         "created_at",

@@ -58,6 +58,7 @@ class CatalogModel:
     reason: str
     listed: bool
     released_at: datetime | None
+    fallbacks: tuple[str, ...] = ()
 
     @property
     def local(self) -> bool:
@@ -84,7 +85,7 @@ _loading = threading.Lock()
 
 _COLUMNS: Final = (
     "id", "slug", "upstream", "upstream_slug", "name", "context_length", "max_output", "input_modalities",
-    "supports", "released_at", "is_enabled", "is_listed", "unusable_reason", "expires_at", "price_id",
+    "supports", "released_at", "is_enabled", "is_listed", "unusable_reason", "expires_at", "fallbacks", "price_id",
     "price__prompt_pico_usd", "price__completion_pico_usd", "price__cached_pico_usd",
     "price__request_nano_usd", "price__image_nano_usd",
 )  # fmt: skip
@@ -149,6 +150,7 @@ def _load() -> Snapshot:
                 reason=reason,
                 listed=bool(row["is_listed"] and row["is_enabled"]),
                 released_at=row["released_at"],
+                fallbacks=tuple(row["fallbacks"] or ()),
             )
         )
     by_slug = MappingProxyType({model.slug: model for model in models})

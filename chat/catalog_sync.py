@@ -7,7 +7,7 @@ with its reason, what vanished is unlisted; a catalogue that fails, is empty or 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 from uuid import UUID
@@ -188,3 +188,8 @@ def switch(model_ids: Iterable[UUID], *, on: bool) -> list[str]:
         slugs = list(changing.values_list("slug", flat=True))
         AIModel.objects.filter(slug__in=slugs).update(is_enabled=on)
     return slugs
+
+
+def set_fallbacks(model_id: UUID, slugs: Sequence[str]) -> None:
+    """Name the models that answer when this one can't, the first first."""
+    AIModel.objects.filter(pk=model_id).update(fallbacks=list(slugs) or None)

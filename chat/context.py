@@ -61,6 +61,11 @@ def _images(message: dict[str, Any]) -> int:
     return sum(map(_is_image, content))
 
 
+def has_image(message: dict[str, Any]) -> bool:
+    """Whether an image is among the parts of ``message``."""
+    return _images(message) > 0
+
+
 def of_bytes(size: int) -> Weight:
     """The weight of a message of ``size`` bytes of text.
 

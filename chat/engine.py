@@ -21,15 +21,17 @@ from django.db import DatabaseError, connection
 
 from accounts.platform import PLATFORM_ID
 from chat import catalog, kept_answers, leaving, mirror, sweeper, turns
+from chat.draining import Drains
 from chat.events import CONVERSATION_UPDATED, Event
-from chat.openrouter.client import Call, Endpoint, Site
+from chat.openrouter.client import Call, Site
 from chat.relay import Relay
 from chat.replay import Answer, TurnStream
 from chat.retention import Retention
+from chat.routing import Router
 from chat.runner import Producer
 from chat.title_maker import TitleMaker
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Stop
-from chat.upstreams import Upstream, upstreams
+from chat.upstreams import upstreams
 from chat.watching import Watches
 from oneai.kit import database, schema
 from oneai.kit.batcher import Batcher
@@ -62,6 +64,7 @@ class Engine:
         self.streams = Streams()
         self.worker = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.site = Site(url=settings.SITE_URL, name=settings.SITE_NAME)
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.accepting = True
         self.watches = Watches()
         self._leaving_since: float | None = None
@@ -72,12 +75,11 @@ class Engine:
         self.turns: dict[UUID, TurnStream] = {}  # produced here
         self.retention = Retention(self.turns)
         self.mirrors = mirror.Mirrors()
-        self._upstreams: dict[str, Upstream] = upstreams()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.router = Router(upstreams())
+        self.drains = Drains(self.batcher, self.spawn)
         self._background = ThreadPoolExecutor(1, thread_name_prefix="background")
         self._loop = asyncio.get_running_loop()
         self._key = derived_key("upstream-user")
-        self._next_key = 0
 
     # Life -----------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Engine:
         self.spawn(self._every(ERASE_SECONDS, kept_answers.erase))
         if settings.TITLE_MODEL:
             name = self.user_hash(PLATFORM_ID)
-            self.spawn(TitleMaker(self.streams, self.endpoint, self.site, name, self.worker).run())
+            self.spawn(TitleMaker(self.streams, self.router.endpoint, self.site, name, self.worker).run())
         if not catalog.snapshot().models:
             self.spawn(self._first_sync())
         leaving.on_signals(self.begin_shutdown, None if lifespan else self.shut_down)
@@ -197,7 +199,7 @@ class Engine:
                 if producer.next_save > at:
                     continue
                 try:
-                    if producer.overdue(at):
+                    if producer.attempt.overdue(at):
                         producer.stop("timeout")
                     else:
                         producer.save(at, BEAT_SECONDS)
@@ -224,7 +226,7 @@ class Engine:
         wanted = len(start.models)
         if len(self.producers) + self._beginning + wanted > self.most_running:
             raise Refusal("unavailable", retry_after=2)
-        if any(model.upstream not in self._upstreams for model in start.models):
+        if any(model.upstream not in self.router.upstreams for model in start.models):
             raise Refusal("model_not_usable", param="model")
         self._beginning += wanted  # those of one moment must not all find the same room
         try:
@@ -282,11 +284,10 @@ class Engine:
         producer = Producer(
             turn=stream,
             answer=answer,
+            start=start,
             started=started,
             generation=generation,
-            stored=start.stored,
-            kept=start.keeps_answer,
-            endpoint=self.endpoint(generation.model.upstream),
+            router=self.router,
             site=self.site,
             call=Call(
                 model=generation.model.upstream_slug,
@@ -295,9 +296,9 @@ class Engine:
                 user=self.user_hash(started.user_id),
                 params=start.params,
             ),
-            price=generation.price,
             streams=self.streams,
             batcher=self.batcher,
+            drain=self.drains.take,
         )
         self.producers[generation.generation_id] = producer
         producer.task = self.spawn(producer.run())
@@ -308,17 +309,6 @@ class Engine:
         turn = producer.turn
         if not any(answer.generation_id in self.producers for answer in turn.answers):
             self.retention.keep(turn)
-
-    def endpoint(self, name: str) -> Endpoint:
-        """Where to call, with the next of the upstream's keys."""
-        upstream = self._upstreams.get(name)
-        if upstream is None:
-            raise Refusal("model_not_usable", param="model")
-        key = ""
-        if upstream.keys:
-            self._next_key = (self._next_key + 1) % len(upstream.keys)
-            key = upstream.keys[self._next_key]
-        return Endpoint(base_url=upstream.base_url, key=key, openrouter=upstream.kind == "openrouter")
 
     def user_hash(self, user_id: UUID) -> str:
         """A stable name for a user that tells the upstream nothing, and lets it block one without all."""

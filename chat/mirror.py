@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -77,9 +78,8 @@ class Mirror(TurnStream):
 def _absorb(answer: Answer, row: Row) -> bool:
     """Take over what is new in ``row``; whether anything was."""
     changed = False
-    model = row.generation["model_id"]
-    if model != answer.model:
-        answer.switch(model, "fallback")
+    for model, reason in _switches(row)[len(answer.switched) :]:
+        answer.switch(model, reason)
         changed = True
     before = answer.length + answer.reasoning_length
     if row.tail is not None:
@@ -92,6 +92,17 @@ def _absorb(answer: Answer, row: Row) -> bool:
         answer.closing = _closing(answer, row)
         changed = True
     return changed or answer.length + answer.reasoning_length > before
+
+
+def _models(row: Row) -> list[tuple[str, str]]:
+    """Each model that was asked, in order, and the code with which it failed, empty for the last."""
+    tries = [(one["model"], one["code"]) for one in row.generation["tries"] or ()]
+    return [*tries, (row.generation["model_id"], "")]
+
+
+def _switches(row: Row) -> list[tuple[str, str]]:
+    """Each model that took over before any text, with the reason; another key of the same model is not told."""
+    return [(after, code) for (before, code), (after, _) in pairwise(_models(row)) if after != before]
 
 
 def _closing(answer: Answer, row: Row) -> Event:
@@ -132,7 +143,8 @@ async def load(turn_id: UUID, user_id: UUID) -> Mirror:
     answers = []
     for row in found.rows:
         generation = row.generation
-        answers.append(Answer(generation["id"], generation["message_id"] or generation["id"], generation["model_id"]))
+        first, _ = _models(row)[0]
+        answers.append(Answer(generation["id"], generation["message_id"] or generation["id"], first))
     mirror = Mirror(
         turn_id=turn_id,
         user_id=user_id,
@@ -180,7 +192,7 @@ class Mirrors:
         """Take over what the producer's process tells; False when nobody here reads this turn.
 
         A piece is its kind (``message.delta`` or ``message.reasoning``), the answer's number, the offset
-        and the text. ``look``: the database has news.
+        and the text; of ``message.model`` the text is the model and the reason. ``look``: the database has news.
         """
         mirror = self._turns.get(turn_id)
         if mirror is None or mirror.completed is not None:
@@ -189,6 +201,10 @@ class Mirrors:
         for kind, number, offset, text in pieces:
             answer = mirror.answers[number]
             if answer.closing is not None:
+                continue
+            if kind == events.MESSAGE_MODEL:
+                if offset == len(answer.switched):
+                    answer.switch(*text.split(" ", 1))
                 continue
             add = answer.add_text if kind == events.MESSAGE_DELTA else answer.add_reasoning
             if not add(offset, text):

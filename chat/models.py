@@ -9,7 +9,10 @@ from oneai.kit.clock import now, uuid7
 
 
 class AIModel(models.Model):
-    """A model that an upstream offers, as last seen there. ``slug`` is what users and keys name."""
+    """A model that an upstream offers, as last seen there. ``slug`` is what users and keys name.
+
+    ``fallbacks`` has the slugs of those that answer when it can't, the first first.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     slug = models.CharField(max_length=200, unique=True)
@@ -24,6 +27,7 @@ class AIModel(models.Model):
     supports = models.JSONField(default=list)
     is_enabled = models.BooleanField(default=True)
     is_listed = models.BooleanField(default=True)
+    fallbacks = models.JSONField(null=True, blank=True)
     unusable_reason = models.CharField(max_length=200, blank=True)
     price = models.ForeignKey("ModelPrice", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -184,7 +188,11 @@ class Turn(models.Model):
 
 
 class Generation(models.Model):
-    """One model producing one answer. ``hold_id`` names the quota reserved for it."""
+    """One model producing one answer. ``hold_id`` names the quota reserved for it.
+
+    ``tries`` has what was asked before and could not answer: ``{"model", "hold_id", "upstream_id", "code"}`` each.
+    ``provider`` is who answers behind the upstream, as that says.
+    """
 
     class State(models.TextChoices):
         RUNNING = "running"
@@ -205,6 +213,8 @@ class Generation(models.Model):
     worker = models.CharField(max_length=80, blank=True)
     upstream = models.CharField(max_length=60, blank=True)
     upstream_id = models.CharField(max_length=120, blank=True)
+    provider = models.CharField(max_length=60, blank=True, db_default="")
+    tries = models.JSONField(null=True, blank=True)
     prompt_estimate = models.BigIntegerField(default=0)
     delivered_bytes = models.BigIntegerField(default=0)
     stop_requested_at = models.DateTimeField(null=True, blank=True)

@@ -4,9 +4,9 @@ A process with a reader asks the producer's process, whose name is in the genera
 comes after what it has. There the asker is one more reader: it hinders nobody, and gets joined deltas
 when the way is slow. Nobody asks, nothing is sent. Whatever is lost on the way the database makes good.
 
-Letters: ``["follow", turn, asker, [[text, reasoning], …]]`` and ``["told", turn, teller, pieces, look]``,
-where a piece is ``[event, answer, offset, text]`` and ``look`` says that the database has news (an end,
-another model); ``["leave", turn, asker]``.
+Letters: ``["follow", turn, asker, [[text, reasoning, switched], …]]`` and ``["told", turn, teller, pieces, look]``,
+where a piece is ``[event, answer, offset, text]`` (of another model: which it is, and "model reason") and
+``look`` says that the database has news (an end); ``["leave", turn, asker]``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Relay:
         if not self.post.up or not mirror.worker or at - mirror.asked_at < ASK_SECONDS:
             return
         mirror.asked_at = at
-        places = [[answer.length, answer.reasoning_length] for answer in mirror.answers]
+        places = [[answer.length, answer.reasoning_length, len(answer.switched)] for answer in mirror.answers]
         self.post.send(mirror.worker, ["follow", mirror.turn_id.hex, self.post.name, places])
 
     # Telling --------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class Relay:
             return
         if before is not None:
             before.cancel()
-        start = [Place(text, reasoning) for text, reasoning in places]
+        start = [Place(text=text, reasoning=reasoning, switched=switched) for text, reasoning, switched in places]
         task = self._told[key] = self._spawn(self._tell(turn, asker, start))
 
         def ended(done: asyncio.Task[None]) -> None:
@@ -105,6 +105,10 @@ class Relay:
         for name, _, data in group:
             if name in {events.MESSAGE_DELTA, events.MESSAGE_REASONING}:
                 pieces.append([name, numbers[data["message_id"]], data["offset"], data["text"]])
+            elif name == events.MESSAGE_MODEL:
+                number = numbers[data["message_id"]]
+                which = turn.answers[number].switched.index((data["model"], data["reason"]))
+                pieces.append([name, number, which, f"{data['model']} {data['reason']}"])
             else:
                 look = True
         return await self.post.send(asker, ["told", turn.turn_id.hex, self.post.name, pieces, look])

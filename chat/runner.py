@@ -1,45 +1,44 @@
 """The producer: one task per generation, from the upstream to the replay and at last to the ledger.
 
 It belongs to no request: readers come and go, it goes on. The hold is committed before it starts,
-its text is saved by the engine's clock at most every second, and it ends in one transaction.
+its text is saved by the engine's clock at most every second, and it ends in one transaction. Before
+the first token it may be another model that answers; after it, never.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 import structlog
 
-from chat import events, tool_calls
+from chat import events, providers, tool_calls
+from chat.attempt import Attempt
+from chat.catalog import CatalogModel
 from chat.context import estimate_bytes
+from chat.draining import Drain
 from chat.events import Event
 from chat.kept_answers import Kept
-from chat.openrouter import client
-from chat.openrouter.client import Call, Endpoint, Site
-from chat.openrouter.errors import refusal_of
-from chat.openrouter.wire import Chunk, Garbage, TextMender, Usage, identity, read_chunk
+from chat.openrouter.client import Call, Site
+from chat.openrouter.wire import Garbage, Usage
 from chat.replay import Answer, TurnStream
+from chat.routing import MOST_TRIES, Needs, Router
 from chat.settling import charge_for
 from chat.turn_finish import usage_json
-from chat.turn_jobs import Finish, Finished, Progress, Settling, Started, StartedGeneration
+from chat.turn_jobs import Finish, Finished, Progress, Settling, Start, Started, StartedGeneration, Switch, Switched
+from chat.turn_rows import BECAUSE, INSTEAD_OF, answer_metadata
 from oneai.kit.batcher import Batcher
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import current_request_id
-from oneai.kit.http import Answer as HTTPAnswer
 from oneai.kit.http import HTTPFailure, Streams
-from oneai.kit.sse import Decoder, LineTooLong
-from quotas.ledger import Charge, Price
+from oneai.kit.sse import LineTooLong
+from quotas.ledger import Charge
 
 log = structlog.get_logger("runner")
 
-IDLE_SECONDS: Final = 60.0
-COMMENTS_SECONDS: Final = 600.0
-HARD_SECONDS: Final = 1800.0
-LONGEST_TEXT: Final = 4 * 1024 * 1024
 FINISH_TRIES: Final = 150
 SAVE_SECONDS: Final = 0.85  # with the clock's step, text is saved at most a second after it came
 FIRST_SAVE_SECONDS: Final = 0.2  # the upstream's id, without which a crash is settled by the estimate
@@ -64,61 +63,96 @@ class Producer:
 
     turn: TurnStream
     answer: Answer
+    start: Start
     started: Started
     generation: StartedGeneration
-    stored: bool
-    endpoint: Endpoint
+    router: Router
     site: Site
     call: Call
-    price: Price
     streams: Streams
     batcher: Batcher
-    kept: bool = False
+    drain: Callable[[Drain], bool]
     request_id: str = field(default_factory=current_request_id)
     task: asyncio.Task[None] | None = None
     ending: str = ""
-    upstream_id: str = ""
-    usage: Usage | None = None
-    finish_reason: str = ""
-    delivered_bytes: int = 0
-    started_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    tries: list[dict[str, Any]] = field(default_factory=list)
+    dispatched: int = 0
+    attempt: Attempt = field(init=False)
+    metadata: dict[str, Any] = field(init=False)
     saved_length: int = 0
     saved_upstream_id: str = ""
     progress: asyncio.Future[bool] | None = None
     beating: float | None = None
-    last_byte: float = field(init=False)
-    last_data: float = field(init=False)
     last_beat: float = field(init=False)
     next_save: float = field(init=False)
     _running: bool = False
-    _finishing: bool = False
-    _http: HTTPAnswer | None = None
+    _silent: bool = False  # nothing is saved while another model takes over, and once the end is being written
+    _closed: bool = False  # the hold is, though nobody took over
 
     def __post_init__(self) -> None:
-        self.last_byte = self.last_data = self.last_beat = self.started_at
-        self.next_save = self.started_at + FIRST_SAVE_SECONDS
+        self.metadata = answer_metadata(self.start)
+        self.attempt = self._ready(self.call)
+        self.last_beat = self.attempt.started_at
+        self.next_save = self.attempt.started_at + FIRST_SAVE_SECONDS
 
     @property
     def generation_id(self) -> UUID:
         return self.generation.generation_id
 
+    @property
+    def stored(self) -> bool:
+        return self.start.stored
+
+    @property
+    def kept(self) -> bool:
+        return self.start.keeps_answer
+
+    @property
+    def model(self) -> CatalogModel:
+        """Who is asked now."""
+        return self.generation.model
+
     # The stream -----------------------------------------------------------------------------------
 
     def stop(self, why: str) -> None:
         """End the stream: ``stop``, ``timeout`` or ``shutdown``. What is there is kept and settled."""
-        if self.ending or self._finishing:
+        if self.ending or (self._silent and why == "timeout"):
             return
         self.ending = why
         # A task cancelled before its first step would never run, and so never write its end:
         # until then the wish alone is noted, and run() finds it.
-        if self.task is not None and self._running:
+        if self.task is not None and self._running and not self._silent:
             self.task.cancel()
 
     async def run(self) -> None:
         """Stream, then write down the end. Never raises."""
         self._running = True
+        needs = Needs.of(self.call, self.generation.prompt_estimate)
+        resting = self.router.resting(self.model, needs)
+        outcome = self._broken(resting) if resting is not None else await self._try()
+        while self.dispatched < MOST_TRIES and await self._another(outcome, needs):
+            outcome = await self._try()
+        self._silent = True
+        http = self.attempt.http
+        if http is not None and outcome.state != "complete" and not self._drained(outcome):
+            http.close()
+        await asyncio.shield(self._finish(outcome))
+        if http is not None and outcome.state == "complete":
+            await http.finish()  # the next call is spared the handshakes of a new connection
+
+    def _ready(self, call: Call) -> Attempt:
+        endpoint = self.router.endpoint(self.model.upstream)
+        return Attempt(self.turn, self.answer, endpoint, self.site, call)
+
+    async def _try(self) -> Outcome:
+        """Ask once; how that ended."""
+        attempt = self.attempt
         try:
-            outcome = self._cancelled() if self.ending else await self._stream()
+            if self.ending:
+                outcome = self._cancelled()
+            else:
+                self.dispatched += 1
+                outcome = Outcome("complete", self._because(await attempt.read(self.streams)))
         except asyncio.CancelledError:
             outcome = self._cancelled()
         except Refusal as refusal:
@@ -130,98 +164,85 @@ class Producer:
         except Exception:
             log.exception("producer_failed", generation=str(self.generation_id))
             outcome = self._broken(Refusal("internal_error"))
-        http = self._http
-        if http is not None and outcome.state != "complete":
-            http.close()
-        await asyncio.shield(self._finish(outcome))
-        if http is not None and outcome.state == "complete":
-            await http.finish()  # the next call is spared the handshakes of a new connection
+        if self.answer.begun or outcome.state == "complete":
+            self.router.worked(self.model, attempt.endpoint)
+        elif outcome.refusal is not None and attempt.dispatched:
+            self.router.failed(self.model, attempt.endpoint, outcome.refusal)
+        return outcome
 
-    async def _stream(self) -> Outcome:
-        self._http = http = await client.open_stream(self.streams, self.endpoint, self.site, self.call)
-        self.upstream_id = identity(http.headers.get("x-generation-id", ""))
-        loop = asyncio.get_running_loop()
-        decoder, mender = Decoder(), TextMender()
-        error = None
-        done = understood = False
-        async for data in http.chunks():
-            self.last_byte = loop.time()
-            texts: list[str] = []
-            woken = False
-            try:
-                for event in decoder.feed(data):
-                    if event == b"[DONE]":
-                        done = True
-                        break
-                    chunk = read_chunk(event)
-                    understood = True
-                    self._note(chunk)
-                    if chunk.text:
-                        texts.append(mender.feed(chunk.text))
-                    if chunk.reasoning:
-                        woken = self._reason(chunk.reasoning) or woken
-                    if chunk.tool_calls:
-                        self._call(chunk.tool_calls)
-                        woken = True
-                    if chunk.error is not None:
-                        error = chunk.error
-                        break
-            finally:
-                # What is whole before garbage counts, however the network has cut it.
-                if texts:
-                    self._say("".join(texts) if len(texts) > 1 else texts[0])
-                    woken = True
-            if woken:
-                self.last_data = self.last_byte
-                self.turn.wake()
-            if done or error is not None:
-                break
-        if tail := mender.close():
-            self._say(tail)
-        if error is not None:
-            refusal = refusal_of(error)
-            log.warning("upstream_error", status=error.status, kind=error.kind, generation=str(self.generation_id))
-            return self._broken(Refusal("upstream_interrupted") if self.answer.begun else refusal)
-        if not self.finish_reason and not done:
-            return self._broken(Refusal("upstream_interrupted" if understood else "upstream_invalid"))
-        return Outcome("complete", self.finish_reason or "stop")
+    def _because(self, finish_reason: str) -> str:
+        """Why the answer is over: ``quota`` when it filled a cap that was cut to what the account affords."""
+        usage, most = self.attempt.usage, self.generation.admitted.max_tokens
+        filled = usage is None or usage.completion_tokens >= most - 1
+        if finish_reason == "length" and filled and most < self.generation.ask.cap:
+            return "quota"
+        return finish_reason
 
-    def _note(self, chunk: Chunk) -> None:
-        if chunk.id and not self.upstream_id:
-            self.upstream_id = chunk.id
-        if chunk.usage is not None:
-            self.usage = chunk.usage
-        if chunk.finish_reason and chunk.finish_reason != "error":
-            self.finish_reason = chunk.finish_reason[:20]
+    async def _another(self, outcome: Outcome, needs: Needs) -> bool:
+        """Let another model or key answer after ``outcome``, if that may help and is admitted."""
+        if outcome.refusal is None or self.answer.begun or self.ending in {"stop", "shutdown"}:
+            return False
+        asked = {one["model"] for one in self.tries} | {self.model.slug}
+        model = self.router.another(self.model, self.attempt.endpoint, outcome.refusal, needs, asked)
+        if model is None:
+            return False
+        self.attempt.close()
+        if self.ending == "timeout" and self.task is not None:
+            self.task.uncancel()
+            self.ending = ""
+        self._silent = True
+        try:
+            return await self._switch(model, outcome.refusal.code)
+        except Refusal:
+            return False  # an outage: if it was committed, the sweeper finds a hold that nobody ends
+        finally:
+            self._silent = False
 
-    def _say(self, text: str) -> None:
-        if not text:
-            return
-        answer = self.answer
-        answer.parts.append(text)
-        answer.length += len(text)
-        answer.begun = True
-        self.delivered_bytes += len(text) if text.isascii() else len(text.encode())
-        if answer.length > LONGEST_TEXT:
-            raise Refusal("upstream_interrupted", "The answer was too long.")
+    async def _switch(self, model: CatalogModel, code: str) -> bool:
+        if self.progress is not None:
+            # What is saved of one try must not be written over the row of the next.
+            await asyncio.gather(self.progress, return_exceptions=True)
+            self.progress = None
+        old, upstream_id = self.model, self.attempt.upstream_id
+        failed = {"model": old.slug, "hold_id": str(self.generation.hold_id), "upstream_id": upstream_id, "code": code}
+        tries = [*self.tries, failed]
+        metadata = dict(self.metadata)
+        if model.slug != old.slug:
+            metadata |= {INSTEAD_OF: tries[0]["model"], BECAUSE: tries[0]["code"]}
+        job = Switch(self.start, self.started, self.generation, model, code, tries, metadata)
+        switched: Switched = await asyncio.shield(self.batcher.submit(job))
+        if switched.generation is None:
+            self._closed = switched.closed
+            return False
+        log.warning("fallback", generation=str(self.generation_id), model=model.slug, after=old.slug, code=code)
+        self.generation, self.tries, self.metadata = switched.generation, tries, metadata
+        most = self.generation.admitted.max_tokens
+        self.attempt = self._ready(replace(self.call, model=model.upstream_slug, max_tokens=most))
+        self.last_beat, self.saved_upstream_id = self.attempt.started_at, ""
+        if model.slug != old.slug:
+            self.answer.switch(model.slug, code)
+            self.turn.wake()
+        return True
 
-    def _call(self, fragments: list[dict[str, Any]]) -> None:
-        fragments = tool_calls.clean(fragments)
-        self.answer.tool_calls += fragments
-        self.answer.begun = True
-        self.delivered_bytes += len(orjson.dumps(fragments))
-        if self.delivered_bytes > LONGEST_TEXT:
-            raise Refusal("upstream_interrupted", "The answer was too long.")
-
-    def _reason(self, text: str) -> bool:
-        text = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-        self.answer.reasoning.append(text)
-        self.answer.reasoning_length += len(text)
-        self.answer.begun = True
-        self.delivered_bytes += len(text.encode())
-        if self.answer.reasoning_length > LONGEST_TEXT:
-            raise Refusal("upstream_interrupted", "The answer was too long.")
-        return bool(text)
+    def _drained(self, outcome: Outcome) -> bool:
+        """Whether somebody reads the stream to its end, because closing it would not end the bill."""
+        attempt = self.attempt
+        if attempt.http is None or outcome.state != "stopped" or attempt.usage is not None:
+            return False
+        if providers.stops_on_cancel(attempt.kind, attempt.provider):
+            return False
+        finish = Finish(
+            turn_id=self.started.turn_id,
+            generation_id=self.generation_id,
+            user_id=self.started.user_id,
+            hold_id=self.generation.hold_id,
+            state=outcome.state,
+            settling=Settling.CHARGE,
+            message_id=self.generation.message_id if self.stored else None,
+            late=True,
+        )
+        price, conversation = self.generation.price, self.started.conversation_id
+        return self.drain(Drain(attempt.http, attempt.decoder, finish, price, attempt.upstream_id, conversation))
 
     def _cancelled(self) -> Outcome:
         if self.ending == "stop":
@@ -236,24 +257,17 @@ class Producer:
 
     # The clock ------------------------------------------------------------------------------------
 
-    def overdue(self, at: float) -> bool:
-        """Whether the upstream has been silent, or has said nothing but comments, for too long."""
-        return (
-            at - self.last_byte > IDLE_SECONDS
-            or at - self.last_data > COMMENTS_SECONDS
-            or at - self.started_at > HARD_SECONDS
-        )
-
     def save(self, at: float, beat_seconds: float) -> None:
         """Hand the text so far to the batcher, if there is news or a heartbeat is due."""
         self.next_save = at + SAVE_SECONDS
-        if self._finishing or not self._saved():
+        if self._silent or not self._saved():
             return
         beat = at - self.last_beat >= beat_seconds
-        length = self.delivered_bytes if self.stored or self.kept else 0
-        if length == self.saved_length and self.upstream_id == self.saved_upstream_id and not beat:
+        attempt = self.attempt
+        length = attempt.delivered_bytes if self.stored or self.kept else 0
+        if length == self.saved_length and attempt.upstream_id == self.saved_upstream_id and not beat:
             return
-        self.saved_length, self.saved_upstream_id = length, self.upstream_id
+        self.saved_length, self.saved_upstream_id = length, attempt.upstream_id
         self.beating = at if beat else None
         self.progress = self.batcher.submit(
             Progress(
@@ -262,10 +276,11 @@ class Producer:
                 message_id=self.generation.message_id if self.stored else None,
                 content=self.answer.text() if self.stored else None,
                 reasoning="".join(self.answer.reasoning) if self.stored else None,
-                upstream_id=self.upstream_id,
-                delivered_bytes=self.delivered_bytes,
+                upstream_id=attempt.upstream_id,
+                delivered_bytes=attempt.delivered_bytes,
                 beat=beat,
                 kept=self._kept(),
+                provider=attempt.provider,
             )
         )
 
@@ -297,43 +312,36 @@ class Producer:
 
     # The end --------------------------------------------------------------------------------------
 
-    def _settling(self, outcome: Outcome) -> tuple[Settling, Charge | None, bool]:
-        """What happens to the hold, the charge to show, and whether that is an estimate."""
-        usage = self.usage
-        if usage is not None and usage.completion_tokens == 0 and outcome.state != "stopped" and not self.answer.begun:
-            return Settling.RELEASE, None, False
-        if outcome.refusal is not None and not self.answer.begun:
-            return Settling.RELEASE, None, False  # also when a continued answer has its older text
+    def _settling(self, outcome: Outcome) -> tuple[Settling, Charge | None]:
+        """What happens to the hold, and the charge to show. It is an estimate when that is to come LATER."""
+        attempt, begun = self.attempt, self.answer.begun
+        usage = attempt.usage
+        if self._closed:
+            return Settling.NONE, None
+        if usage is not None and usage.completion_tokens == 0 and outcome.state != "stopped" and not begun:
+            return Settling.RELEASE, None
+        if outcome.refusal is not None and not begun:
+            return Settling.RELEASE, None  # also when a continued answer has its older text
         if usage is not None:
-            return (
-                Settling.CHARGE,
-                charge_for(usage, self.price, "upstream_final", self.upstream_id, self.conversation),
-                False,
-            )
-        if not self.upstream_id and not self.answer.begun:
-            return Settling.RELEASE, None, False
+            return Settling.CHARGE, self._charge(usage, "upstream_final")
+        if not attempt.upstream_id and not begun:
+            return Settling.RELEASE, None
         # Nobody has said yet what it cost: the sweeper asks, and shows this until it knows.
-        guess = Usage(self.generation.prompt_estimate, estimate_bytes(self.delivered_bytes))
-        return (
-            Settling.LATER,
-            charge_for(guess, self.price, "local_estimate", self.upstream_id, self.conversation),
-            True,
-        )
+        guess = Usage(self.generation.prompt_estimate, estimate_bytes(attempt.delivered_bytes))
+        return Settling.LATER, self._charge(guess, "local_estimate")
 
-    @property
-    def conversation(self) -> UUID | None:
-        return self.started.conversation_id
+    def _charge(self, usage: Usage, source: str) -> Charge:
+        conversation = self.started.conversation_id
+        return charge_for(usage, self.generation.price, source, self.attempt.upstream_id, conversation)
 
     async def _finish(self, outcome: Outcome) -> None:
-        self._finishing = True
         if self.progress is not None:
             # Nothing may say that we live once our end is written.
             await asyncio.gather(self.progress, return_exceptions=True)
-        settling, charge, estimated = self._settling(outcome)
+        settling, charge = self._settling(outcome)
         error = outcome.refusal.error(self.request_id) if outcome.refusal else None
-        usage = usage_json(charge, estimated) if charge else None
-        if usage is None:
-            usage = usage_json(charge_for(Usage(0, 0), self.price, "upstream_final", "", None), False)
+        shown = charge or charge_for(Usage(0, 0), self.generation.price, "upstream_final", "", None)
+        usage = usage_json(shown, settling is Settling.LATER)
         job = Finish(
             turn_id=self.started.turn_id,
             generation_id=self.generation_id,
@@ -348,11 +356,12 @@ class Producer:
             finish_reason=outcome.finish_reason,
             error=error,
             usage=usage,
-            upstream_id=self.upstream_id,
-            delivered_bytes=self.delivered_bytes,
+            upstream_id=self.attempt.upstream_id,
+            delivered_bytes=self.attempt.delivered_bytes,
             kept=self._kept(),
             by_producer=True,
-            tool_calls=tool_calls.joined(self.answer.tool_calls) if self.stored else [],
+            metadata=self._noted(),
+            provider=self.attempt.provider,
         )
         finished = await self._commit(job)
         data: dict[str, Any] = {"message_id": self.answer.message_id}
@@ -365,6 +374,12 @@ class Producer:
             data = {"turn_id": self.turn.turn_id, "quota": finished.limits}
             self.turn.completed = Event(events.TURN_COMPLETED, "", data)
         self.turn.wake()
+
+    def _noted(self) -> dict[str, Any] | None:
+        """What the message keeps beside its text, when the end adds to that."""
+        if not self.stored or not self.answer.tool_calls:
+            return None
+        return self.metadata | {"tool_calls": tool_calls.joined(self.answer.tool_calls)}
 
     async def _commit(self, job: Finish) -> Finished:
         """Write the end down, through an outage of some minutes if need be."""

@@ -16,17 +16,19 @@ from django.utils.safestring import SafeString, mark_safe
 
 from chat import markdown
 from chat.models import Conversation, Generation, Message
+from chat.turn_rows import BECAUSE, INSTEAD_OF
 
 KEPT: Final = "kept"
 """Key of an answer's metadata: it was chosen among those that were written side by side."""
-INSTEAD_OF, BECAUSE = "instead_of", "because"
-"""Keys of an answer's metadata: the model that was asked and gave way to this one, and the code of its failure."""
 _WHY: Final = {
     "upstream_overloaded": "it is overloaded",
     "upstream_timeout": "it did not answer in time",
     "upstream_error": "its provider failed",
     "upstream_interrupted": "its provider broke off",
     "upstream_invalid": "its provider sent something unreadable",
+    "upstream_refused": "its provider does not offer it any more",
+    "upstream_unconfigured": "its provider does not accept this site’s key",
+    "upstream_unpaid": "its provider wants payment from this site",
 }
 MESSAGE_FIELDS: Final = (
     "id role content content_html html_version reasoning status model_id tokens_used finish_reason error usage "

@@ -22,6 +22,7 @@ from chat.context import estimate_bytes
 from chat.models import Generation, ModelPrice
 from chat.openrouter.client import read_generation
 from chat.openrouter.wire import Usage
+from chat.providers import stops_on_cancel
 from chat.settling import charge_for
 from chat.turn_finish import usage_json
 from chat.turn_jobs import Finish, Settling
@@ -95,7 +96,7 @@ def _settle(hold: DueHold) -> None:
     if hold.reference.startswith(title_rows.REFERENCE):
         title_rows.settle_lost(hold)
         return
-    generation = Generation.objects.filter(id=UUID(hold.reference.partition(":")[2])).first()
+    generation = Generation.objects.filter(id=UUID(hold.reference.split(":")[1])).first()
     if generation is None:
         _release(hold)
         return
@@ -113,10 +114,26 @@ def _settle(hold: DueHold) -> None:
     elif not generation.delivered_bytes:
         _release(hold)
     else:
-        guess = Usage(generation.prompt_estimate, estimate_bytes(generation.delivered_bytes))
+        guess = Usage(generation.prompt_estimate, _written(generation, upstream, hold))
         charge = charge_for(guess, price, "local_estimate", generation.upstream_id, generation.turn.conversation_id)
         bounded = replace(charge, tokens=min(charge.tokens, hold.tokens), nano_usd=min(charge.nano_usd, hold.nano_usd))
         _charge(generation, hold, bounded, estimated=True)
+
+
+def _written(generation: Generation, upstream: Upstream | None, hold: DueHold) -> int:
+    """A likely number of completion tokens: what came, or all that could when the provider went on without us."""
+    delivered = estimate_bytes(generation.delivered_bytes)
+    if not _we_left(generation) or upstream is None or stops_on_cancel(upstream.kind, generation.provider):
+        return delivered
+    return max(delivered, hold.max_tokens)
+
+
+def _we_left(generation: Generation) -> bool:
+    """Whether the connection was closed from here: by a stop, a crash, a restart or our own patience."""
+    if generation.state == Generation.State.STOPPED:
+        return True
+    code = generation.error.get("code") if isinstance(generation.error, dict) else ""
+    return code in {"interrupted", "restarted", "upstream_timeout"}
 
 
 def _may_come(upstream: Upstream | None, generation: Generation) -> bool:

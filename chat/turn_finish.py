@@ -46,6 +46,8 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
             settled = book.settle(job.hold_id, job.charge)
         elif job.settling is Settling.RELEASE:
             settled = book.release(job.hold_id)
+        elif job.settling is Settling.NONE:
+            settled = True
         else:
             settled = book.orphan(job.hold_id, at + job.look_after)
         results[id(job)] = Finished(settled)
@@ -67,8 +69,8 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
             _end_generations(alike, at, by_producer=by_producer, settled=settled)
             _end_messages(alike, by_producer=by_producer, settled=settled)
     kept_answers.save(job.kept for job in ends)
-    called = [{"id": job.message_id, "metadata": {"tool_calls": job.tool_calls}} for job in ends if job.tool_calls]
-    rows.update(Message, called)
+    noted = [{"id": job.message_id, "metadata": job.metadata} for job in ends if job.message_id and job.metadata]
+    rows.update(Message, noted)
     _end_turns(ends, at)
     return results
 
@@ -82,6 +84,7 @@ def _end_generations(jobs: Sequence[Finish], at: datetime, *, by_producer: bool,
             "finish_reason": job.finish_reason,
             "error": job.error,
             "upstream_id": job.upstream_id,
+            "provider": job.provider,
             "delivered_bytes": job.delivered_bytes,
             "finished_at": at,
         }
@@ -154,7 +157,12 @@ def apply_progress(jobs: Sequence[Progress], at: datetime) -> dict[int, bool]:
     rows.update(
         Generation,
         [
-            {"id": job.generation_id, "upstream_id": job.upstream_id, "delivered_bytes": job.delivered_bytes}
+            {
+                "id": job.generation_id,
+                "upstream_id": job.upstream_id,
+                "provider": job.provider,
+                "delivered_bytes": job.delivered_bytes,
+            }
             for job in jobs
         ],
         where="t.state = 'running'",

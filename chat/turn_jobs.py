@@ -116,6 +116,7 @@ class Settling(StrEnum):
 
     CHARGE = "charge"
     RELEASE = "release"
+    NONE = "none"  # it is closed already
     LATER = "later"  # the upstream's figure is missing: the sweeper asks for it
 
 
@@ -142,7 +143,8 @@ class Finish:
     upstream_id: str = ""
     delivered_bytes: int = 0
     kept: Kept | None = None
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, Any] | None = None
+    provider: str = ""
     late: bool = False
     by_producer: bool = False
     look_after: timedelta = timedelta(0)
@@ -169,6 +171,35 @@ class Progress:
     delivered_bytes: int
     beat: bool
     kept: Kept | None = None
+    provider: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Switch:
+    """A wish to let ``model`` answer in place of ``generation``'s, which said nothing and failed with ``code``.
+
+    ``tries`` are those of the generation's row with this one; ``metadata`` is its message's.
+    """
+
+    start: Start
+    started: Started
+    generation: StartedGeneration
+    model: CatalogModel
+    code: str
+    tries: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+    @property
+    def claim(self) -> Claim:
+        return self.start.claim
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What became of the wish: the generation as it goes on, or None. ``closed``: the old hold is."""
+
+    generation: StartedGeneration | None
+    closed: bool
 
 
 @dataclass(slots=True, eq=False)

@@ -113,6 +113,17 @@ def portion(job: Start, standing: Standing, made: Draft, model: CatalogModel, nu
     return Portion(model, made, fitted, included, ask)
 
 
+def another_ask(job: Start, standing: Standing, model: CatalogModel, ask: Ask, prompt: int, reference: str) -> Ask:
+    """What ``model`` needs to answer in place of the one that ``ask`` was for, with the same ``prompt`` tokens.
+
+    Refusal ``context_length_exceeded``.
+    """
+    cap = context.output_cap(job.max_tokens, model.max_output, model.context_length)
+    cap = context.room_for_answer(cap, model.context_length, prompt)
+    wanted = None if job.max_tokens is None else min(job.max_tokens, cap)
+    return _ask(job, standing, model, 1, reference, ask.input_bound, wanted, cap)
+
+
 def least_asks(job: Start, standing: Standing) -> list[Ask]:
     """What the job needs at the very least, whatever its history: refused for this, it is refused for all."""
     wanted = FLOOR if job.max_tokens is None else min(FLOOR, job.max_tokens)

@@ -26,6 +26,7 @@ _GENERATION = (
     "user_id",
     "message_id",
     "model_id",
+    "tries",
     "state",
     "worker",
     "delivered_bytes",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from chat.models import Generation, Message
 from chat.turn_jobs import Kind, Start, Started
 from oneai.kit.rows import Row
+
+INSTEAD_OF, BECAUSE = "instead_of", "because"
+"""Keys of an answer's metadata: the model that was asked and gave way to this one, and the code of its failure."""
 
 
 def new_conversation(job: Start, started: Started, at: datetime) -> Row:
@@ -74,16 +78,22 @@ def question(job: Start, started: Started, parent: UUID | None, at: datetime) ->
     }
 
 
+def answer_metadata(job: Start) -> dict[str, Any]:
+    """What an answer's message keeps of the wish behind it."""
+    metadata: dict[str, Any] = {}
+    if job.instruction:
+        metadata["instruction"] = job.instruction
+    if job.kind is Kind.CONTINUE:
+        metadata["continues"] = str(job.message_id)
+    return metadata
+
+
 def answers(job: Start, started: Started, parent: UUID | None, at: datetime) -> list[Row]:
     """The answers that the producers will fill, side by side below the question.
 
     They are of the same moment; what tells them apart in every order is their ids, which rise.
     """
-    metadata: dict[str, str] = {}
-    if job.instruction:
-        metadata["instruction"] = job.instruction
-    if job.kind is Kind.CONTINUE:
-        metadata["continues"] = str(job.message_id)
+    metadata = answer_metadata(job)
     return [
         message_row(started)
         | {

@@ -17,7 +17,7 @@ from accounts.claims import Standing, standings, touch_keys
 from chat import kept_answers, openai_store, titles, tree, turn_prompt
 from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
 from chat.tree import Step
-from chat.turn_jobs import Attached, Start, Started, StartedGeneration
+from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Switch
 from chat.turn_place import CONVERSATION, MESSAGE, Place, place_of
 from chat.turn_prompt import HISTORY_DEPTH, Portion, draft, portion
 from chat.turn_rows import answers, changed_conversation, generation_rows, new_conversation, question, turn_row
@@ -63,7 +63,7 @@ class Read:
     paths: dict[UUID, list[Step]] = field(default_factory=dict)
 
 
-def read_standings(jobs: Sequence[Start], at: datetime) -> dict[int, Standing | Refusal]:
+def read_standings(jobs: Sequence[Start | Switch], at: datetime) -> dict[int, Standing | Refusal]:
     """Who asks, read again now; by the identity of the job."""
     found = standings([job.claim for job in jobs], at) if jobs else []
     return {id(job): standing for job, standing in zip(jobs, found, strict=True)}

@@ -1,6 +1,6 @@
 """The writer of turns: short transactions over batches of jobs, no network, no waiting.
 
-``apply`` is what the batcher runs. One batch mixes starts, ends and progress of many turns: the
+``apply`` is what the batcher runs. One batch mixes starts, changes of model, ends and progress of many turns: the
 accounts of all of them are locked once, in order, and every table is written by one statement.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.claims import Standing
-from chat import turn_finish, turn_jobs, turn_prompt, turn_start
+from chat import turn_finish, turn_jobs, turn_prompt, turn_start, turn_switch
 from oneai.kit import rows
 from oneai.kit.clock import now
 from quotas.ledger import Book
@@ -37,14 +37,17 @@ def _apply(jobs: Sequence[Any]) -> list[Any]:
     at = now()
     starts = [job for job in jobs if isinstance(job, turn_jobs.Start)]
     ends = [job for job in jobs if isinstance(job, turn_jobs.Finish)]
-    standings = turn_start.read_standings(starts, at)
-    accounts = {job.user_id for job in ends}
+    switches = [job for job in jobs if isinstance(job, turn_jobs.Switch)]
+    standings = turn_start.read_standings([*starts, *switches], at)
+    accounts = {job.user_id for job in ends} | {job.started.user_id for job in switches}
     accounts |= {standing.principal.user_id for standing in standings.values() if isinstance(standing, Standing)}
     results: dict[int, Any] = {}
     if accounts:
-        book = Book.open(accounts, [job.hold_id for job in ends], at)
+        holds = [job.hold_id for job in ends] + [job.generation.hold_id for job in switches]
+        book = Book.open(accounts, holds, at)
         # Ends first: what they give back is there for the starts of the same batch.
         results |= turn_finish.apply(ends, book, at)
+        results |= turn_switch.apply(switches, standings, book, at)
         results |= turn_start.apply(starts, standings, book, at)
         book.close()
         for end in ends:

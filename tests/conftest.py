@@ -196,13 +196,7 @@ def live_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Itera
     site.stop()
 
 
-@pytest.fixture
-def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
-    """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`.
-
-    With `pace="human"` the site gets a sandbox of its own whose models write at that pace; with
-    `database_url` a migrated database that the test has chosen.
-    """
+def _sites(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
     started: list[Site | Sandbox] = []
 
     def start(
@@ -227,6 +221,22 @@ def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iter
     yield start
     for server in reversed(started):
         server.stop()
+
+
+@pytest.fixture
+def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
+    """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`.
+
+    With `pace="human"` the site gets a sandbox of its own whose models write at that pace; with
+    `database_url` a migrated database that the test has chosen.
+    """
+    yield from _sites(database, sandbox, server_logs)
+
+
+@pytest.fixture(scope="module")
+def own_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator[Callable[..., Site]]:
+    """As `fresh_site`, for all tests of a module: what they change there no other test sees."""
+    yield from _sites(database, sandbox, server_logs)
 
 
 # Browser -----------------------------------------------------------------------------------------

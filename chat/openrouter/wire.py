@@ -42,6 +42,7 @@ class Chunk:
     error: WireError | None = None
     id: str = ""
     model: str = ""
+    provider: str = ""
 
 
 class Garbage(ValueError):
@@ -113,6 +114,11 @@ def identity(value: str) -> str:
     return value if _IDENTITY.fullmatch(value) else ""
 
 
+def provider_name(value: str) -> str:
+    """Who answers behind the upstream, empty unless it can stand in a row and on a page as it is."""
+    return value if len(value) <= 60 and value.isascii() and value.isprintable() else ""
+
+
 def read_chunk(data: bytes) -> Chunk:
     """The chunk in one event's data. Garbage when it is not a JSON object."""
     value = _loads(data)
@@ -123,6 +129,8 @@ def read_chunk(data: bytes) -> Chunk:
         chunk.id = identity(name)
     if type(model := value.get("model")) is str:
         chunk.model = model[:200]
+    if type(provider := value.get("provider")) is str:
+        chunk.provider = provider_name(provider)
     if "error" in value:
         chunk.error = read_error(value["error"])
     if (usage := value.get("usage")) is not None:

@@ -35,6 +35,7 @@ class Writer:
     def __init__(self, user: User, models: list[str], *, saves: bool) -> None:
         self.user, self.saves = user, saves
         self.conversation_id, self.question_id = uuid7(), uuid7()
+        self.tries: dict[int, list[dict[str, str]]] = {}
         answers = [Answer(uuid7(), uuid7(), model) for model in models]
         self.stream = TurnStream(turn_id=uuid7(), user_id=user.id, answers=answers, opening=[])
         self.stream.opening.append(
@@ -79,6 +80,7 @@ class Writer:
                     finish_reason="" if error else "stop",
                     usage={"total_tokens": 7},
                     model_id=answer.model,
+                    tries=self.tries.get(each),
                     delivered_bytes=len((text + thoughts).encode()),
                 )
 
@@ -102,7 +104,9 @@ class Writer:
         await self._said()
 
     async def switch(self, model: str, reason: str, number: int = 0) -> None:
-        self.stream.answers[number].switch(model, reason)
+        answer = self.stream.answers[number]
+        self.tries.setdefault(number, []).append({"model": answer.model, "code": reason})
+        answer.switch(model, reason)
         await self.save()
         self.stream.wake()
 

@@ -15,6 +15,9 @@ const WHY: Record<string, string> = {
   upstream_error: "its provider failed",
   upstream_interrupted: "its provider broke off",
   upstream_invalid: "its provider sent something unreadable",
+  upstream_refused: "its provider does not offer it any more",
+  upstream_unconfigured: "its provider does not accept this site’s key",
+  upstream_unpaid: "its provider wants payment from this site",
 };
 
 type Level = "" | "warning" | "error";
