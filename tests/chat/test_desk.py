@@ -87,6 +87,22 @@ def test_the_owner_switches_a_model_off_and_nothing_else_of_it(rows: dict[str, A
     assert not catalog.refresh().models["cheap/small"].usable
 
 
+def test_the_owner_names_who_answers_when_a_model_can_not(rows: dict[str, Any]) -> None:
+    client, model = desk(Role.OWNER), rows["aimodel"]
+    other = AIModel.objects.exclude(pk=model.pk).order_by("slug")[0].slug
+    path = f"/admin/chat/aimodel/{model.pk}/change/"
+    for wrong, why in ((f"{other}\nno/such", "Not in the catalogue: no/such"), (model.slug, "stand in for itself")):
+        answer = client.post(path, {"is_enabled": "on", "fallback_slugs": wrong})
+        assert answer.status_code == 200
+        assert why in answer.content.decode()
+    assert client.post(path, {"is_enabled": "on", "fallback_slugs": f" {other}\r\n{other} "}).status_code == 302
+    assert catalog.refresh().models[model.slug].fallbacks == (other,)
+    entry = AuditEntry.objects.get(action="model.fallbacks")
+    assert (entry.target, entry.details) == (model.slug, {"before": [], "after": [other]})
+    assert client.post(path, {"is_enabled": "on", "fallback_slugs": ""}).status_code == 302
+    assert catalog.refresh().models[model.slug].fallbacks == ()
+
+
 def test_several_models_are_switched_at_once(rows: dict[str, Any]) -> None:
     client = desk(Role.OWNER)
     chosen = [str(pk) for pk in AIModel.objects.values_list("pk", flat=True)]

@@ -8,10 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from chat.openrouter.client import Call, Endpoint, Site
+from chat.attempt import COMMENTS_SECONDS, HARD_SECONDS, IDLE_SECONDS
+from chat.openrouter.client import Call, Site
 from chat.replay import Answer, TurnStream
-from chat.runner import COMMENTS_SECONDS, HARD_SECONDS, IDLE_SECONDS, Producer
+from chat.routing import Router
+from chat.runner import Producer
 from chat.turn_jobs import Finish, Finished
+from chat.upstreams import Upstream
 from oneai.kit.clock import uuid7
 from oneai.kit.http import Streams
 from quotas.ledger import Price
@@ -32,21 +35,31 @@ class Notebook:
 
 def producer(book: Notebook) -> Producer:
     started = SimpleNamespace(turn_id=uuid7(), user_id=uuid7(), conversation_id=None)
-    generation = SimpleNamespace(generation_id=uuid7(), hold_id=uuid7(), message_id=uuid7(), prompt_estimate=10)
+    price = Price(id=None, prompt_pico=1, completion_pico=1, request_nano=0, cached_pico=None)
+    generation = SimpleNamespace(
+        generation_id=uuid7(),
+        hold_id=uuid7(),
+        message_id=uuid7(),
+        prompt_estimate=10,
+        price=price,
+        model=SimpleNamespace(slug="m", upstream="openrouter"),
+    )
     answer = Answer(generation.generation_id, generation.message_id, "m")
     turn = TurnStream(started.turn_id, started.user_id, [answer], [])
+    upstream = Upstream("openrouter", "http://127.0.0.1:9", ("k",), "openrouter")
+    start = SimpleNamespace(stored=False, keeps_answer=False, instruction="", kind="send")
     return Producer(
         turn=turn,
         answer=answer,
+        start=cast(Any, start),
         started=cast(Any, started),
         generation=cast(Any, generation),
-        stored=False,
-        endpoint=Endpoint("http://127.0.0.1:9", "k"),
+        router=Router({"openrouter": upstream}),
         site=Site("http://localhost", "OneAI"),
         call=Call("m", [], 10, "u"),
-        price=Price(id=None, prompt_pico=1, completion_pico=1, request_nano=0, cached_pico=None),
         streams=Streams(),
         batcher=cast(Any, book),
+        drain=lambda drain: False,
     )
 
 
@@ -71,7 +84,7 @@ def test_a_producer_told_to_stop_before_its_first_step_still_writes_its_end(why:
 
 def test_silence_comments_and_length_are_each_too_long_at_their_own_time() -> None:
     async def life() -> None:
-        made = producer(Notebook())
+        made = producer(Notebook()).attempt
         start = made.started_at = made.last_byte = made.last_data = 1000.0  # sums of it are exact
         assert not made.overdue(start + IDLE_SECONDS - 1)
         assert made.overdue(start + IDLE_SECONDS + 1)

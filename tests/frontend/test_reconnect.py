@@ -170,7 +170,9 @@ def test_an_answer_whose_server_is_killed_keeps_its_text_and_can_go_on(
     expect(page.locator("#quiet")).to_be_hidden(timeout=30_000)
     expect(answer(page)).to_have_attribute("data-status", "interrupted", timeout=45_000)
     finished(page)
-    assert words(page).startswith(before[: len(before) // 2])
+    kept = words(page)  # how much may be lost is what tests/faults shows
+    assert kept
+    assert before.startswith(kept) or kept.startswith(before)
     answer(page).get_by_role("button", name="Continue").click()
     expect(answer(page)).to_have_attribute("aria-busy", "true")
     page.locator("#stop").click()
