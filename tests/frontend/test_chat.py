@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.frontend.conftest import Watch, choose, finished, send, sign_in
+from tests.frontend.conftest import Watch, choose, finished, from_somewhere, send, sign_in
 from tests.servers.site import Site
 
 
@@ -199,3 +199,20 @@ def test_the_chat_is_read_without_scripts(
     expect(page.locator(".msg--user")).to_contain_text("Show me a table")
     expect(page.locator(".msg--answer table").first).to_be_visible()
     expect(page.locator(".side__link[aria-current]")).to_be_visible()
+
+
+def test_what_a_message_may_cost_at_most_is_said_before_it_is_sent(
+    open_page: Callable[..., tuple[Page, Watch]], live_site: Site
+) -> None:
+    chat, _ = open_page(extra_http_headers=from_somewhere())
+    sign_in(chat, live_site, live_site.new_user("free"))
+    choose(chat, "anthropic/claude-sonnet-4.5")
+    chat.locator("#prompt").fill("Tell me a story")
+    quote = chat.locator("#quote")
+    expect(quote).to_contain_text(re.compile(r"At most \$0\.1\d, for an answer of up to 8,192 tokens"))
+    choose(chat, "sandbox/hello")
+    expect(quote).to_contain_text(re.compile(r"At most \$0\.01\d"))
+    chat.locator("#prompt").fill("")
+    expect(quote).to_be_hidden()
+    chat.locator("#prompt").fill("x" * 90_000)
+    expect(quote).to_contain_text(re.compile("too little for this message"))

@@ -12,12 +12,15 @@ export class Composer {
   readonly #send = byId<HTMLButtonElement>("send");
   readonly #stop = byId<HTMLButtonElement>("stop");
   readonly #count = byId("count");
+  readonly #heard: () => void;
   #draft: string;
   #busy = false;
   #ready = false;
   #saving = 0;
 
-  constructor(conversationId: string, send: (text: string) => void, stop: () => void) {
+  /** `changed` hears of every change of what could be sent. */
+  constructor(conversationId: string, send: (text: string) => void, stop: () => void, changed: () => void) {
+    this.#heard = changed;
     this.#draft = PREFIX + (conversationId || "new");
     this.#text.value = this.#text.value || read(this.#draft);
     this.#text.addEventListener("input", () => {
@@ -43,6 +46,11 @@ export class Composer {
 
   get text(): string {
     return this.#text.value;
+  }
+
+  /** Whether what is in the box could be sent now. */
+  get sendable(): boolean {
+    return this.#canSend();
   }
 
   /** The text was taken: the box is empty, the draft stays until the server has the message. */
@@ -107,6 +115,7 @@ export class Composer {
     this.#send.disabled = !this.#canSend();
     this.#count.hidden = length < COUNT_FROM;
     if (length >= COUNT_FROM) this.#count.textContent = `${count(length)} of ${count(LONGEST)}`;
+    this.#heard();
     if (CSS.supports("field-sizing", "content")) return;
     this.#text.style.height = "auto";
     this.#text.style.height = `${this.#text.scrollHeight}px`;

@@ -9,6 +9,7 @@ import type { AgainBody, SendBody } from "./events.ts";
 import { finishBody, userMessage } from "./messages.ts";
 import { ModelPicker } from "./models.ts";
 import { QuotaView } from "./quota.ts";
+import { QuoteView } from "./quote.ts";
 import { describe, tell, type Told } from "./refusals.ts";
 import { Scroller } from "./scroll.ts";
 import { Sidebar } from "./sidebar.ts";
@@ -29,6 +30,7 @@ export class Desk implements TurnHost {
   readonly #root: HTMLElement;
   readonly #thread: ThreadView;
   readonly #others = new BroadcastChannel("conversations");
+  readonly #quote = new QuoteView(() => (this.composer?.sendable ? this.#bodyOf(this.composer.text) : null));
   #turn: Turn | null = null;
   #over: Promise<void> = Promise.resolve();
   #unsent: { body: string; key: string } | null = null;
@@ -40,7 +42,7 @@ export class Desk implements TurnHost {
     const fallback = root.dataset["defaultModel"] ?? "";
     this.scroller = new Scroller(byId("main"), thread, byId("jump"));
     this.sidebar = new Sidebar(() => this.conversationId);
-    this.composer = new Composer(this.conversationId, (text) => void this.send(text), () => this.stop());
+    this.composer = new Composer(this.conversationId, (text) => void this.send(text), () => this.stop(), () => this.#quote.changed());
     this.picker = new ModelPicker(this.conversationId ? fallback : "", fallback, () => {
       this.composer.ready = this.picker.current !== "" && !this.#partial;
       this.#thread.nameModels();
@@ -102,12 +104,8 @@ export class Desk implements TurnHost {
     tell(null);
     const welcome = document.getElementById("welcome");
     if (welcome) welcome.hidden = true;
-    const body: SendBody = { content: text, ...this.#choice() };
-    if (this.conversationId) body.conversation_id = this.conversationId;
-    // The form of the body before a comparison is given up: asked again, it must be the same request.
-    const compared = this.#thread.element.querySelector<HTMLElement>(".compare");
-    const path = compared?.querySelector<HTMLElement>('.msg:not([data-status="failed"])') ?? last;
-    if (path?.dataset["id"] && compared) body.parent_message_id = path.dataset["id"];
+    const body = this.#bodyOf(text);
+    const { compared, path } = this.#end();
     const columns = Array.from(path?.parentElement?.children ?? []);
     if (compared && path) compared.replaceWith(path);
     const block = el("div", { class: "turn" }, userMessage(text, path?.dataset["id"] ?? ""));
@@ -211,6 +209,22 @@ export class Desk implements TurnHost {
 
   get #partial(): boolean {
     return "partial" in this.#root.dataset;
+  }
+
+  #bodyOf(text: string): SendBody {
+    const body: SendBody = { content: text, ...this.#choice() };
+    if (this.conversationId) body.conversation_id = this.conversationId;
+    // The form of the body before a comparison is given up: asked again, it must be the same request.
+    const { compared, path } = this.#end();
+    if (path?.dataset["id"] && compared) body.parent_message_id = path.dataset["id"];
+    return body;
+  }
+
+  /** The answers that stand side by side at the end, and the message that the next one follows. */
+  #end(): { compared: HTMLElement | null; path: HTMLElement | null } {
+    const compared = this.#thread.element.querySelector<HTMLElement>(".compare");
+    const path = compared?.querySelector<HTMLElement>('.msg:not([data-status="failed"])') ?? this.#thread.last ?? null;
+    return { compared, path };
   }
 
   #choice(): { model: string } | { models: string[] } {
@@ -365,5 +379,8 @@ export class Desk implements TurnHost {
     return false;
   }
 
-  limits = (limits: Limit[]): void => this.quota.show(limits);
+  limits = (limits: Limit[]): void => {
+    this.quota.show(limits);
+    this.#quote.changed();
+  };
 }

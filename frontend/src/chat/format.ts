@@ -11,6 +11,13 @@ export function short(value: number): string {
   return value >= 1000 ? `${Math.floor(value / 1000)}k` : String(value);
 }
 
+/** An amount above zero with two digits that say something, never rounded down: "$0.0050", "$1.30". */
+export function dollarsAtMost(amount: number): string {
+  const places = Math.max(2, Math.ceil(-Math.log10(amount)) + 1);
+  const factor = 10 ** places;
+  return `$${(Math.ceil(Number((amount * factor).toPrecision(12))) / factor).toFixed(places)}`;
+}
+
 export function usageText(usage: Usage): string {
   const parts: string[] = [];
   if (typeof usage.total_tokens === "number") parts.push(`${count(usage.total_tokens)} tokens`);
