@@ -117,15 +117,19 @@ def look_at_work() -> Work | None:
 
 
 def _ask(upstream: Upstream) -> str:
-    """What is wrong with an upstream; empty when it answers and takes the key."""
+    """What is wrong with an upstream; empty when it answers and takes every key."""
     path = "key" if upstream.name == OPENROUTER else "models"
-    try:
-        fetch_json(f"{upstream.base_url}/{path}", headers=upstream.headers(), timeout=SECONDS)
-    except HTTPFailure as failure:
-        if failure.status in {401, 403}:
-            return f"refuses the key (status {failure.status})."
-        return f"does not answer as it should at {upstream.base_url} ({failure})."
-    return ""
+    refused = 0
+    for key in upstream.keys or ("",):
+        try:
+            fetch_json(f"{upstream.base_url}/{path}", headers=upstream.headers(key), timeout=SECONDS)
+        except HTTPFailure as failure:
+            if failure.status not in {401, 403}:
+                return f"does not answer as it should at {upstream.base_url} ({failure})."
+            refused += 1
+    if len(upstream.keys) > 1 and refused:
+        return f"refuses {refused} of {len(upstream.keys)} keys."
+    return "refuses the key." if refused else ""
 
 
 def look_at_upstreams() -> dict[str, str]:

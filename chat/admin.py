@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from accounts import audit
 from chat import catalog_sync, pricing
-from chat.models import AIModel, Conversation, Generation, ModelPrice, Turn
+from chat.models import AIModel, Conversation, Generation, ModelPrice, Turn, UpstreamKey
 from oneai.kit.money import per_million_string, usd_string
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
@@ -351,3 +351,46 @@ class GenerationAdmin(ReadOnly):
     def error_code(self, generation: Generation) -> str:
         """The code alone: a provider's message can quote what was asked."""
         return str(generation.error.get("code", "")) if isinstance(generation.error, dict) else ""
+
+
+@admin.register(UpstreamKey)
+class UpstreamKeyAdmin(ReadOnly):
+    """Our keys at upstreams: what each has used and has left. The keys themselves are in the settings alone."""
+
+    list_display = ["upstream", "label", "name", "state", "problem", "left", "today", "is_configured", "checked_at"]
+    list_filter = ["state", "is_configured"]
+    fields = [
+        "upstream",
+        "label",
+        "name",
+        "state",
+        "problem",
+        "limit",
+        "left",
+        "used",
+        "today",
+        "is_configured",
+        "checked_at",
+        "created_at",
+    ]
+    readonly_fields = ["limit", "left", "used", "today"]
+
+    @staticmethod
+    def _dollars(nano: int | None, none: str = "") -> str:
+        return none if nano is None else f"${usd_string(nano)}"
+
+    @admin.display(description="limit")
+    def limit(self, key: UpstreamKey) -> str:
+        return self._dollars(key.limit_nano_usd, "none")
+
+    @admin.display(description="left")
+    def left(self, key: UpstreamKey) -> str:
+        return self._dollars(key.remaining_nano_usd)
+
+    @admin.display(description="used")
+    def used(self, key: UpstreamKey) -> str:
+        return self._dollars(key.used_nano_usd)
+
+    @admin.display(description="used today")
+    def today(self, key: UpstreamKey) -> str:
+        return self._dollars(key.used_today_nano_usd)

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from accounts.platform import PLATFORM_ID
-from chat import catalog, kept_answers, leaving, mirror, sweeper, turns
+from chat import catalog, kept_answers, leaving, mirror, sweeper, turns, upstream_keys
 from chat.draining import Drains
 from chat.events import CONVERSATION_UPDATED, Event
 from chat.openrouter.client import Call, Site
@@ -102,7 +102,7 @@ class Engine:
         self.spawn(self.mirrors.run())
         if settings.REDIS_URL:
             self.spawn(Relay(settings.REDIS_URL, self.worker, self.turns, self.mirrors, self.spawn).post.run())
-        self.spawn(self._every(REFRESH_SECONDS, catalog.refresh))
+        self.spawn(self._every(REFRESH_SECONDS, self._refresh))
         self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
         self.spawn(self._every(ERASE_SECONDS, kept_answers.erase))
         if settings.TITLE_MODEL:
@@ -162,6 +162,14 @@ class Engine:
     async def _wait_for_producers(self, until: float) -> None:
         while self.producers and self._loop.time() < until:  # noqa: ASYNC110 (once, at the end of a process)
             await asyncio.sleep(0.05)
+
+    def _refresh(self) -> None:
+        """Take note of what has changed in the catalogue and the keys, and tell of keys that were refused."""
+        catalog.refresh()
+        self.router.upstreams = upstreams()
+        while self.router.refused_keys:
+            (upstream, name), code = self.router.refused_keys.popitem()
+            upstream_keys.refused(upstream, name, code)
 
     async def _run_background(self, work: Any) -> Any:
         return await self._loop.run_in_executor(self._background, work)

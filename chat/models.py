@@ -44,6 +44,43 @@ class AIModel(models.Model):
         return self.slug
 
 
+class UpstreamKey(models.Model):
+    """A key of ours at an upstream, as last seen there; the key itself is never in the database.
+
+    ``name`` is the beginning of its digest, ``label`` what the upstream calls it. Money in nano-USD; null: not known,
+    or without a limit.
+    """
+
+    class State(models.TextChoices):
+        GOOD = "good"
+        LOW = "low"
+        REFUSED = "refused"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    upstream = models.CharField(max_length=60)
+    name = models.CharField(max_length=16)
+    label = models.CharField(max_length=80, blank=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.GOOD)
+    problem = models.CharField(max_length=200, blank=True)
+    limit_nano_usd = models.BigIntegerField(null=True, blank=True)
+    remaining_nano_usd = models.BigIntegerField(null=True, blank=True)
+    used_nano_usd = models.BigIntegerField(null=True, blank=True)
+    used_today_nano_usd = models.BigIntegerField(null=True, blank=True)
+    is_configured = models.BooleanField(default=True)
+    due_at = models.DateTimeField(default=now)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "upstream_keys"
+        verbose_name = "upstream key"
+        ordering = ["upstream", "created_at"]
+        constraints = [models.UniqueConstraint(fields=["upstream", "name"], name="upstream_keys_once")]
+
+    def __str__(self) -> str:
+        return f"{self.upstream} {self.label or self.name}"
+
+
 class ModelPrice(models.Model):
     """A version of a model's price. Never changed: a new price is a new row, and holds pin theirs.
 

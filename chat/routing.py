@@ -6,7 +6,6 @@ and what the call needs of a model (docs/decisions/0054-before-the-first-token.m
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,7 @@ from chat import catalog, context
 from chat.breaker import Breakers
 from chat.catalog import CatalogModel
 from chat.openrouter.client import Call, Endpoint
-from chat.upstreams import Upstream
+from chat.upstreams import Upstream, key_name
 from oneai.kit.errors import Refusal
 
 MOST_TRIES: Final = 2
@@ -77,6 +76,7 @@ class Router:
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
         self.upstreams = upstreams
+        self.refused_keys: dict[tuple[str, str], str] = {}  # since the owner was last told of them
         self._breakers = Breakers()
         self._turn = 0
 
@@ -105,6 +105,7 @@ class Router:
         """A call failed before its first token."""
         if refusal.code in _OF_THE_KEY:
             self._breakers.failed(_key_name(model.upstream, endpoint.key), refusal.code, rest=KEY_REST)
+            self.refused_keys[model.upstream, key_name(endpoint.key)] = refusal.code
         elif another_may_do(refusal):
             if endpoint.key and refusal.code == "upstream_overloaded":
                 # Some limits are a key's own: the next call takes another, if there is one.
@@ -161,4 +162,4 @@ class Router:
 
 
 def _key_name(upstream: str, key: str) -> str:
-    return f"{upstream} key {hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return f"{upstream} key {key_name(key)}"

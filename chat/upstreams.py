@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from oneai import env
 
 OPENROUTER: Final = "openrouter"
 
@@ -24,9 +27,15 @@ class Upstream:
     keys: tuple[str, ...] = field(repr=False)
     kind: Literal["openrouter", "openai"]
 
-    def headers(self) -> dict[str, str]:
-        """The headers of a call with the first key."""
-        return {"Authorization": f"Bearer {self.keys[0]}"} if self.keys else {}
+    def headers(self, key: str = "") -> dict[str, str]:
+        """The headers of a call with ``key``, or with the first."""
+        key = key or (self.keys[0] if self.keys else "")
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def key_name(key: str) -> str:
+    """What a key is called where it must not be said: the beginning of its digest."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _extra(entry: str) -> Upstream:
@@ -46,10 +55,15 @@ def _extra(entry: str) -> Upstream:
 
 
 def upstreams() -> dict[str, Upstream]:
-    """Every configured upstream by its name. ImproperlyConfigured when EXTRA_UPSTREAMS can't be read."""
+    """Every configured upstream by its name, with its keys as they are now.
+
+    ImproperlyConfigured when EXTRA_UPSTREAMS can't be read.
+    """
     found = {}
-    if settings.OPENROUTER_API_KEYS:
-        keys = tuple(settings.OPENROUTER_API_KEYS)
+    keys = tuple(settings.OPENROUTER_API_KEYS)
+    if keys:
+        if "upstream" not in settings.IMITATED:
+            keys = tuple(env.listed_now("OPENROUTER_API_KEY", list(keys)))
         found[OPENROUTER] = Upstream(OPENROUTER, settings.OPENROUTER_BASE_URL, keys, "openrouter")
     for entry in settings.EXTRA_UPSTREAMS:
         upstream = _extra(entry)

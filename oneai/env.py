@@ -79,6 +79,28 @@ def listed(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+_files: dict[str, tuple[int, list[str]]] = {}
+
+
+def listed_now(name: str, known: list[str]) -> list[str]:
+    """The list in the file of ``name_FILE`` as it is now; ``known`` when there is no such file, or nothing in it.
+
+    So a key that is written into its file is used without a restart. The file is read when it has changed.
+    """
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if not path or os.environ.get(name, "").strip():
+        return known
+    try:
+        changed = Path(path).stat().st_mtime_ns
+        before = _files.get(path)
+        if before is None or before[0] != changed:
+            value = Path(path).read_text(encoding="utf-8")
+            before = _files[path] = (changed, [part.strip() for part in value.split(",") if part.strip()])
+    except (OSError, UnicodeDecodeError):
+        return known
+    return before[1] or known
+
+
 def url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http", "https")) -> str:
     """An absolute URL without a trailing slash, its scheme one of ``schemes``."""
     value = text(name, default).rstrip("/")

@@ -12,7 +12,7 @@ import structlog
 from django.db import close_old_connections, connection
 
 from accounts import outbox, upkeep
-from chat import catalog, kept_answers, sweeper
+from chat import catalog, kept_answers, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
 
 log = structlog.get_logger("worker")
@@ -39,6 +39,7 @@ def duties() -> list[Duty]:
         Duty("mail", 1.0, lambda: outbox.deliver(20)),
         Duty("sweep", 1.0, sweeper.sweep_once),
         Duty("catalogue", 3600.0, _sync_catalogue),
+        Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("tidy", 3600.0, upkeep.tidy),
     ]

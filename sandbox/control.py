@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
@@ -92,6 +93,30 @@ async def key(request: web.Request) -> web.Response:
     return answer(request.app[WORLD].key_fields)
 
 
+async def record(request: web.Request) -> web.Response:
+    """Falsifies the books of one generation: `lose` its record, bill it `double`, at a `factor` of its price, or for
+    more `tokens` than were written.
+    """
+    given = await fields(request)
+    world = request.app[WORLD]
+    dispatch = world.dispatches.get(str(given.get("generation_id", "")))
+    if dispatch is None:
+        return wrong("generation_id: unknown")
+    tokens = given.get("tokens", 0)
+    if not isinstance(tokens, int) or dispatch.completion_tokens + tokens < 0:
+        return wrong("tokens: a whole number, and no more may go than there are")
+    try:
+        factor = Decimal(str(given.get("factor", 1)))
+    except ArithmeticError:
+        return wrong("factor: a number")
+    if not factor.is_finite() or factor < 0:
+        return wrong("factor: a number from 0")
+    world.falsify(
+        dispatch, lose=bool(given.get("lose")), double=bool(given.get("double")), factor=factor, tokens=tokens
+    )
+    return answer(dispatch.as_json())
+
+
 async def scenarios(_: web.Request) -> web.Response:
     """Every scenario with what it does."""
     return answer({one.slug: one.says for one in SCENARIOS.values()})
@@ -117,3 +142,4 @@ def add(app: web.Application) -> None:
     app.router.add_post("/_control/pace", pace)
     app.router.add_post("/_control/fault", fault)
     app.router.add_post("/_control/key", key)
+    app.router.add_post("/_control/record", record)

@@ -83,6 +83,10 @@ CONTROLS = (
     ("GET /_control/dispatches", "every chat completion: what was asked, billed, and how it ended"),
     ("POST /_control/pace", '{"pace": "human|fast|none", "stall_seconds": 90}'),
     ("POST /_control/fault", '{"scenario": "http-502", "times": 1, "model": null, "every": 1}'),
+    (
+        "POST /_control/record",
+        'wrong books: {"generation_id": …, "lose": true, "double": true, "factor": 1.5, "tokens": 9}',
+    ),
     ("POST /_control/key", 'fields of GET /key, such as {"limit_remaining": 0}'),
     ("POST /_control/google", '{"fault": "wrong-aud"} for the next exchange'),
     ("POST /_control/google/id-token", "a signed identity token for token sign-in"),

@@ -46,6 +46,7 @@ class Dispatch:
     cost: Decimal = Decimal(0)
     lookups: int = 0
     metadata: Any = None
+    lost: bool = False
 
     @property
     def interrupted(self) -> bool:
@@ -133,6 +134,14 @@ class World:
         """Fixes what a dispatch costs and adds it to what the key has spent."""
         self.spent += cost - dispatch.cost
         dispatch.cost = cost
+
+    def falsify(self, dispatch: Dispatch, *, lose: bool, double: bool, factor: Decimal, tokens: int) -> None:
+        """Makes the books wrong: the record is lost, billed twice, at another price, or for more tokens."""
+        dispatch.lost = dispatch.lost or lose
+        dispatch.completion_tokens += tokens
+        self.bill(dispatch, dispatch.cost * factor)
+        if double:
+            self.spent += dispatch.cost
 
     def planned_fault(self, model: str) -> str | None:
         """The scenario that a control call ordered for this request, counted down; None without one."""

@@ -1,4 +1,4 @@
-"""GET /generation: the record of what was billed, slow to appear after an interruption."""
+"""GET /generation: the record of what was billed, slow to appear after an interruption, and never when it is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def generation(request: web.Request) -> web.Response:
         if not wanted:
             raise invalid("id: required")
         dispatch = world.dispatches.get(wanted)
-        if dispatch is None or dispatch.state == "refused":
+        if dispatch is None or dispatch.state == "refused" or dispatch.lost:
             raise _missing(wanted)
         dispatch.lookups += 1
         if dispatch.state == "running":
