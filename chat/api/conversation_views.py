@@ -8,14 +8,14 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.doors import ScopedView, principal
 from chat import branches, conversations
 from chat.access import conversation_for
-from chat.api.doors import ScopedView, principal
-from chat.api.fields import choice_parameter, flag_parameter, read_body, text_parameter
-from chat.api.paging import Pages, any_text
 from chat.api.shapes import ConversationChange, ConversationShape, ConversationTitle, NewConversation
 from chat.models import Conversation
 from oneai.kit.errors import Refusal
+from oneai.kit.fields import choice_parameter, flag_parameter, read_body, text_parameter
+from oneai.kit.paging import Pages, any_text
 
 SORTS: Final = {
     "-last_message_at": ("-last_message_at", "-id"),

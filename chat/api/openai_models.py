@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.doors import BearerView, principal
 from chat import catalog
-from chat.api.doors import BearerView, principal
 from chat.api.permitted import permitted
 from chat.api.shapes import OpenAIModelList, OpenAIModelShape
 from chat.catalog import CatalogModel

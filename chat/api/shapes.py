@@ -8,10 +8,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chat import catalog
-from chat.api.fields import Body, Flag, Metadata, Tags, Text
 from chat.models import Conversation, Message
 from chat.requests import LONGEST_MESSAGE, LONGEST_SYSTEM
 from oneai.kit.errors import Refusal
+from oneai.kit.fields import Body, Flag, Metadata, Tags, Text
 
 MESSAGE_COLUMNS: Final = (
     "id", "role", "content", "status", "model_id", "parent_message_id", "finish_reason", "tokens_used",
