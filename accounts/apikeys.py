@@ -15,11 +15,11 @@ from typing import Final
 
 import structlog
 
+from accounts.key_terms import checked
 from accounts.models import ApiKey, User
 from accounts.principal import SCOPES
 from oneai.kit.clock import now
 from oneai.kit.derived import keyed_hash
-from oneai.kit.errors import Refusal
 
 log = structlog.get_logger("security")
 
@@ -28,6 +28,7 @@ _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 _PREFIX_LENGTH: Final = 10
 _SECRET_LENGTH: Final = 43  # 62 ** 43 is just above 2 ** 256
 _CHECK_LENGTH: Final = 6
+_PREVIOUS: Final = ["previous_prefix", "previous_digest", "previous_until"]
 _SHAPE: Final = re.compile(
     rf"{START}[0-9A-Za-z]{{{_PREFIX_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECK_LENGTH}}}", re.ASCII
 )
@@ -52,15 +53,11 @@ def digest_of(plaintext: str) -> str | None:
     return keyed_hash("api-keys", plaintext)
 
 
-def checked_scopes(scopes: Iterable[str]) -> list[str]:
-    """The scopes in a fixed order; Refusal ``invalid_value`` for an unknown one or none at all."""
-    wanted = set(scopes)
-    unknown = sorted(wanted - SCOPES)
-    if unknown:
-        raise Refusal("invalid_value", f"There is no scope {unknown[0]!r}.", param="scopes")
-    if not wanted:
-        raise Refusal("invalid_value", "A key needs at least one scope.", param="scopes")
-    return sorted(wanted)
+def _new_text() -> tuple[str, str]:
+    """A public prefix, and the whole text that begins with it."""
+    prefix = START + "".join(secrets.choice(_DIGITS) for _ in range(_PREFIX_LENGTH))
+    body = f"{prefix}_{_base62(secrets.randbits(256), _SECRET_LENGTH)}"
+    return prefix, body + _checksum(body)
 
 
 def mint(
@@ -75,36 +72,47 @@ def mint(
     tokens_per_minute: int | None = None,
     allowed_models: Iterable[str] = (),
     allowed_networks: Iterable[str] = (),
-    rotated_from: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key for ``user``: its row, and its text, which is nowhere else and can't be shown again.
 
-    Refusal ``invalid_value`` for unknown scopes, an end in the past or a limit below 1.
+    Refusal ``invalid_value`` for terms that make no sense (see ``key_terms``).
     """
-    if expires_at is not None and expires_at <= now():
-        raise Refusal("invalid_value", "The key would have expired already.", param="expires_at")
-    if limit_tokens is not None and limit_tokens < 1:
-        raise Refusal("invalid_value", "The key's budget must be at least 1 token.", param="limit_tokens")
-    prefix = START + "".join(secrets.choice(_DIGITS) for _ in range(_PREFIX_LENGTH))
-    body = f"{prefix}_{_base62(secrets.randbits(256), _SECRET_LENGTH)}"
-    plaintext = body + _checksum(body)
-    key = ApiKey.objects.create(
-        user=user,
-        name=name.strip()[:100] or "key",
-        prefix=prefix,
-        digest=keyed_hash("api-keys", plaintext),
-        scopes=checked_scopes(scopes),
-        expires_at=expires_at,
-        limit_tokens=limit_tokens,
-        limit_nano_usd=limit_nano_usd,
-        requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute,
-        allowed_models=list(allowed_models),
-        allowed_networks=list(allowed_networks),
-        rotated_from=rotated_from,
-    )
+    terms = {
+        "name": name,
+        "scopes": scopes,
+        "expires_at": expires_at,
+        "limit_tokens": limit_tokens,
+        "limit_nano_usd": limit_nano_usd,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "allowed_models": allowed_models,
+        "allowed_networks": allowed_networks,
+    }
+    values = checked(terms, user.role, now())
+    prefix, plaintext = _new_text()
+    key = ApiKey.objects.create(user=user, prefix=prefix, digest=keyed_hash("api-keys", plaintext), **values)
     log.info("api_key_created", user_id=str(user.pk), api_key_id=str(key.pk), scopes=key.scopes)
     return key, plaintext
+
+
+def replace_text(key: ApiKey, previous_until: datetime | None) -> str:
+    """Give the key, whose row is locked, another text and return it; the present one is good until then."""
+    keep = previous_until is not None
+    key.previous_prefix, key.previous_digest = (key.prefix, key.digest) if keep else (None, None)
+    key.previous_until = previous_until
+    key.prefix, plaintext = _new_text()
+    key.digest = keyed_hash("api-keys", plaintext)
+    key.save(update_fields=["prefix", "digest", *_PREVIOUS])
+    log.info("api_key_rotated", user_id=str(key.user_id), api_key_id=str(key.pk))
+    return plaintext
+
+
+def forget_previous(key: ApiKey) -> bool:
+    """End the text before the last rotation now; whether there was one."""
+    there = key.previous_prefix is not None
+    key.previous_prefix = key.previous_digest = key.previous_until = None
+    key.save(update_fields=_PREVIOUS)
+    return there
 
 
 def revoke(keys: Iterable[ApiKey]) -> int:

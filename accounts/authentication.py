@@ -7,12 +7,10 @@ is never tried instead. API keys are read from ``Authorization: Bearer`` and fro
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from io import BytesIO
-from ipaddress import ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -20,46 +18,26 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.handlers.asgi import ASGIRequest
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.crypto import constant_time_compare
 from django.utils.datastructures import MultiValueDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
-from accounts import apikeys, tokens
+from accounts import apikeys, keyring, tokens
 from accounts.addresses import client_address
-from accounts.models import ApiKey, User
+from accounts.models import User
 from accounts.principal import Principal
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
 
 log = structlog.get_logger("security")
 
-_SEEN_EVERY: Final = timedelta(minutes=1)
 _LONGEST: Final = 4096  # characters of an Authorization header worth reading
-ACCOUNT_DISABLED: Final = "account disabled"
 
 
 def _principal(user: User, method: str, **more: Any) -> Principal:
     return Principal(user_id=user.pk, email=user.email, role=user.role, name=user.name, method=method, **more)
-
-
-def address_allowed(networks: list[str], address: str | None) -> bool:
-    """Whether a key bound to ``networks`` may be used from ``address``; an unknown address may not."""
-    if not networks:
-        return True
-    try:
-        client = ip_address(address or "")
-        return any(client in ip_network(network, strict=False) for network in networks)
-    except ValueError:
-        return False
-
-
-def refuse_key(why: str, key_id: UUID | None = None, **more: str) -> Refusal:
-    """The refusal of an API key, noted in the log: why, and its id when there is such a key, never its text."""
-    log.warning("api_key_refused", why=why, api_key_id=str(key_id) if key_id else None, **more)
-    return Refusal("account_disabled" if why == ACCOUNT_DISABLED else "invalid_api_key")
 
 
 def bearer(header: str) -> str:
@@ -74,32 +52,29 @@ def key_digest(plaintext: str) -> str:
     """What the database holds for a key; Refusal ``invalid_api_key`` for text that is no key."""
     digest = apikeys.digest_of(plaintext)
     if digest is None:
-        raise refuse_key("malformed")
+        raise keyring.refusal("malformed")
     return digest
 
 
-def _by_key(plaintext: str, address: str | None) -> Principal:
+def _by_key(plaintext: str, address: str) -> Principal:
     digest = key_digest(plaintext)
-    # The comparison is the index's: what it compares is a keyed hash, which the caller can't steer.
-    key = ApiKey.objects.select_related("user").filter(digest=digest).first()
-    if key is None:
-        raise refuse_key("unknown")
     at = now()
-    if key.revoked_at is not None:
-        raise refuse_key("revoked", key.pk)
-    if key.expires_at is not None and key.expires_at <= at:
-        raise refuse_key("expired", key.pk)
-    if not key.user.is_active:
-        raise refuse_key(ACCOUNT_DISABLED, key.pk)
-    if not address_allowed(key.allowed_networks, address):
-        raise refuse_key("address", key.pk)
-    if key.last_used_at is None or key.last_used_at <= at - _SEEN_EVERY:
-        stale = Q(last_used_at=None) | Q(last_used_at__lte=at - _SEEN_EVERY)
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=at)
-    return _principal(key.user, "api_key", scopes=frozenset(key.scopes), api_key_id=key.pk, expires_at=key.expires_at)
+    # The comparison is the index's: what it compares is a keyed hash, which the caller can't steer.
+    keys, users = keyring.find([digest])
+    key = keys.get(digest)
+    if key is None:
+        raise keyring.refusal("unknown")
+    user, prefix = users[key["user_id"]], keyring.prefix_of(key, digest)
+    why = keyring.fault(key, at, prefix, address)
+    if not why and not user["is_active"]:
+        why = keyring.ACCOUNT_DISABLED
+    if why:
+        raise keyring.refusal(why, key["id"], address)
+    keyring.touch([key], at)
+    return keyring.principal_of(key, user, prefix)
 
 
-def _by_header(header: str, address: str | None) -> Principal:
+def _by_header(header: str, address: str) -> Principal:
     credential = bearer(header)
     if credential.startswith(apikeys.START):
         return _by_key(credential, address)
@@ -142,13 +117,12 @@ def _same_password(user: User, session_hash: str) -> bool:
     return any(constant_time_compare(session_hash, fallback) for fallback in user.get_session_auth_fallback_hash())
 
 
-def authenticate(
-    headers: Mapping[str, str], cookies: Mapping[str, str], address: str | None = None
-) -> Principal | None:
+def authenticate(headers: Mapping[str, str], cookies: Mapping[str, str], address: str = "") -> Principal | None:
     """Who asks; None when no credential was sent.
 
     ``headers`` has lower-case names. ``address`` is the client's, for keys bound to networks.
-    Refusal ``invalid_api_key``, ``invalid_token`` or ``account_disabled`` (401) for a bad credential.
+    Refusal ``invalid_api_key``, ``invalid_token`` or ``account_disabled`` (401) for a bad credential,
+    ``address_not_allowed`` (403) for a key that is not good there.
     Reads the database (a key's ``last_used_at`` is written at most once a minute).
     """
     header = headers.get("authorization")

@@ -10,38 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.sessions.models import Session
 from django.utils.crypto import constant_time_compare
 
-from accounts.authentication import ACCOUNT_DISABLED, address_allowed, refuse_key
+from accounts import keyring
 from accounts.models import ApiKey, User
 from accounts.principal import Principal
 from accounts.tokens import LEEWAY
 from oneai.kit import rows
 from oneai.kit.errors import Refusal
 
-_KEY_COLUMNS: Final = (
-    "id",
-    "user_id",
-    "digest",
-    "scopes",
-    "allowed_models",
-    "allowed_networks",
-    "limit_tokens",
-    "limit_nano_usd",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "expires_at",
-    "revoked_at",
-    "last_used_at",
-)
-_USER_COLUMNS: Final = ("id", "email", "name", "role", "is_active", "preferences", "created_at")
 _SEAL_COLUMNS: Final = ("password", "token_epoch")
-LAST_USED_STEP: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +50,26 @@ class Standing:
     def check_model(self, slug: str) -> None:
         """Refusal ``model_not_allowed`` when the key is limited to other models."""
         allowed = self.key["allowed_models"] if self.key else None
-        if allowed and not any(fnmatchcase(slug, pattern) for pattern in allowed):
+        if allowed and not keyring.model_allowed(allowed, slug):
             raise Refusal("model_not_allowed", "The key does not allow this model.", param="model")
-
-
-def _fault(key: dict[str, Any] | None, at: datetime, address: str | None) -> str:
-    """Why a key is refused, in a few words; empty when it is good."""
-    if key is None:
-        return "unknown"
-    if key["revoked_at"] is not None and key["revoked_at"] <= at:
-        return "revoked"
-    if key["expires_at"] is not None and key["expires_at"] <= at:
-        return "expired"
-    if address is not None and not address_allowed(key["allowed_networks"], address):
-        return "address"
-    return ""
 
 
 def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
     """For each claim its standing, or the refusal it meets. One statement for keys, up to three for the rest."""
     asked = list(claims)
-    keys, users = _keys_and_users([claim.digest for claim in asked if claim.digest])
+    keys, users = keyring.find(claim.digest for claim in asked if claim.digest)
     by_id = {
         key["id"]: key
         for key in rows.select(
             ApiKey,
-            _KEY_COLUMNS,
+            keyring.KEY_COLUMNS,
             by="id",
             values=[c.principal.api_key_id for c in asked if c.principal and c.principal.api_key_id],
         )
     }
     people = [claim.principal for claim in asked if claim.principal]
     sealed = any(person.api_key_id is None for person in people)
-    columns = _USER_COLUMNS + _SEAL_COLUMNS if sealed else _USER_COLUMNS
+    columns = keyring.USER_COLUMNS + _SEAL_COLUMNS if sealed else keyring.USER_COLUMNS
     named = {row["id"]: row for row in rows.select(User, columns, by="id", values=[one.user_id for one in people])}
     seals = {user_id: (_session_seal(user), str(user["token_epoch"])) for user_id, user in named.items() if sealed}
     users |= named
@@ -137,23 +106,6 @@ def _sealed(person: Principal, seals: dict[UUID, tuple[str, str]], sessions: set
     return person.seal == epoch
 
 
-def _keys_and_users(digests: list[str]) -> tuple[dict[str, dict[str, Any]], dict[UUID, dict[str, Any]]]:
-    """Keys by their digest, and their people by id."""
-    if not digests:
-        return {}, {}
-    key, user = rows.table(ApiKey), rows.table(User)
-    names = [f"k.{key.columns[name]}" for name in _KEY_COLUMNS] + [f"u.{user.columns[name]}" for name in _USER_COLUMNS]
-    sql = (
-        f"SELECT {','.join(names)} FROM {key.name} k JOIN {user.name} u ON u.id = k.user_id "  # noqa: S608 (names of ours)
-        f"WHERE k.digest IN ({rows.marks(len(digests))})"
-    )
-    found = rows.query(key, sql, digests)
-    width = len(_KEY_COLUMNS)
-    keys = key.decoded(_KEY_COLUMNS, [record[:width] for record in found])
-    users = user.decoded(_USER_COLUMNS, [record[width:] for record in found])
-    return {row["digest"]: row for row in keys}, {row["id"]: row for row in users}
-
-
 def _standing(
     claim: Claim,
     keys: dict[str, dict[str, Any]],
@@ -166,41 +118,23 @@ def _standing(
     why = ""
     if principal is None:
         key = keys.get(claim.digest)
-        why = _fault(key, at, claim.address)
+        why = keyring.fault(key, at, keyring.prefix_of(key, claim.digest) if key else "", claim.address)
     elif principal.api_key_id is not None:
         key = by_id.get(principal.api_key_id)
-        why = _fault(key, at, claim.address or None)
+        why = keyring.fault(key, at, principal.seal, claim.address)
     user_id = key["user_id"] if key is not None else principal.user_id if principal else None
     user = users.get(user_id) if user_id else None
     if not why and (user is None or not user["is_active"]):
         if key is None:
             return Refusal("account_disabled")
-        why = ACCOUNT_DISABLED
+        why = keyring.ACCOUNT_DISABLED
     if why:
-        return refuse_key(why, key["id"] if key else None, request_id=claim.request_id)
+        return keyring.refusal(why, key["id"] if key else None, claim.address, request_id=claim.request_id)
     assert user is not None
-    if principal is None and key is not None:
-        principal = Principal(
-            user_id=user["id"],
-            email=user["email"],
-            role=user["role"],
-            method="api_key",
-            scopes=frozenset(key["scopes"]),
-            api_key_id=key["id"],
-            expires_at=key["expires_at"],
-            name=user["name"],
-        )
-    assert principal is not None
-    if (principal.role, principal.scopes) != (user["role"], key and frozenset(key["scopes"])):
-        principal = replace(principal, role=user["role"], scopes=frozenset(key["scopes"]) if key else None)
+    if principal is None:
+        assert key is not None
+        principal = keyring.principal_of(key, user, keyring.prefix_of(key, claim.digest))
+    scopes = keyring.scopes_of(key, user["role"]) if key else None
+    if (principal.role, principal.scopes) != (user["role"], scopes):
+        principal = replace(principal, role=user["role"], scopes=scopes)
     return Standing(principal, user, key)
-
-
-def touch_keys(keys: Iterable[dict[str, Any] | None], at: datetime) -> None:
-    """Note that keys were used, at most once a minute each."""
-    stale = {
-        key["id"]: {"id": key["id"], "last_used_at": at}
-        for key in keys
-        if key is not None and (key["last_used_at"] is None or at - key["last_used_at"] > LAST_USED_STEP)
-    }
-    rows.update(ApiKey, sorted(stale.values(), key=lambda row: row["id"]))

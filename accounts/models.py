@@ -98,7 +98,11 @@ class User(AbstractBaseUser):
 
 
 class ApiKey(models.Model):
-    """A key of a person for programs. Only a keyed hash of it is stored; its limits are columns here."""
+    """A key of a person for programs. Only a keyed hash of its text is stored; its limits are columns here.
+
+    A rotated key stays this row, so that its limits and what it used go on; the text that it had before
+    is good until ``previous_until``. ``warn_at``: when its end is to be announced; None: never, or done.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
@@ -112,8 +116,11 @@ class ApiKey(models.Model):
     limit_nano_usd = models.BigIntegerField(null=True, blank=True)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    rotated_from = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True)
+    previous_prefix = models.CharField(max_length=32, unique=True, null=True, blank=True)
+    previous_digest = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    previous_until = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    warn_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
@@ -121,7 +128,14 @@ class ApiKey(models.Model):
     class Meta:
         db_table = "api_keys"
         verbose_name = "API key"
-        indexes = [models.Index(fields=["user", "created_at"], name="api_keys_of_user")]
+        indexes = [
+            models.Index(fields=["user", "created_at"], name="api_keys_of_user"),
+            models.Index(
+                fields=["warn_at"],
+                condition=models.Q(warn_at__isnull=False, revoked_at=None),
+                name="api_keys_to_warn_of",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prefix}…"

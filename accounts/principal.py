@@ -9,6 +9,14 @@ from uuid import UUID
 from oneai.kit.errors import Refusal
 
 SCOPES = frozenset({"chat", "models", "usage", "conversations"})
+# What a key of somebody in a role may do. It is read at every use, so a key is never wider than its owner's
+# role is at that moment; what is staff's alone is no scope at all.
+_OF_ROLE = {"user": SCOPES, "support": SCOPES, "finance": SCOPES, "owner": SCOPES}
+
+
+def scopes_for(role: str) -> frozenset[str]:
+    """The scopes that a key of somebody in ``role`` may have; none for a role that is not known."""
+    return _OF_ROLE.get(role, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +25,8 @@ class Principal:
 
     ``scopes`` is None for a person who may do all that is theirs; a key has the scopes it was
     given and nothing else. ``seal`` is what a session or token was found to stand on (the person's
-    password and epoch): when that has changed, it has ended. REST framework's and Django's checks
-    read the two properties.
+    password and epoch), and by which of a key's texts somebody came (its prefix): when that has changed, it
+    has ended. REST framework's and Django's checks read the two properties.
     """
 
     user_id: UUID

@@ -25,7 +25,15 @@ async def quote(request: Request) -> None:
 
     asked = requests.read(request.json())
     models: list[CatalogModel] = await door.models(asked.models, who)
-    job = door.send(asked, models, Claim(principal=principal), "api", engine.current().worker, None, "")
+    job = door.send(
+        asked,
+        models,
+        Claim(principal=principal, address=door.address(request)),
+        "api",
+        engine.current().worker,
+        None,
+        "",
+    )
     await send_json(request, 200, await database.run(_quote, job))
 
 

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from accounts.claims import Standing, standings, touch_keys
+from accounts import keyring
+from accounts.claims import Standing, standings
 from chat import kept_answers, openai_store, titles, tree, turn_prompt
 from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
 from chat.tree import Step
@@ -164,7 +165,7 @@ def apply(
             decide(candidate)
     _say(drafted, out, at)
     out.write()
-    touch_keys((standing.key for standing in live.values()), at)
+    keyring.touch((standing.key for standing in live.values()), at)
     return results
 
 

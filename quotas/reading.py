@@ -12,6 +12,7 @@ from oneai.kit import rows
 from oneai.kit.clock import now
 from quotas import holding
 from quotas.figures import LimitState, limits_of
+from quotas.holding import Account
 from quotas.models import QuotaAccount
 from quotas.policy import RATES, Terms
 
@@ -40,20 +41,26 @@ def _text(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def standing(user_id: UUID, at: datetime | None = None) -> Standing:
-    """Where the account stands at ``at`` (now). User.DoesNotExist when there is no such person."""
+def account(user_id: UUID, at: datetime | None = None) -> Account:
+    """The account at ``at`` (now) with the counters of its period. User.DoesNotExist when there is no such person."""
     at = at or now()
-    found = rows.select(QuotaAccount, holding.ACCOUNT, by="user_id", values=[user_id])
-    if found:
-        row = found[0]
+    kept = rows.select(QuotaAccount, holding.ACCOUNT, by="user_id", values=[user_id])
+    if kept:
+        row = kept[0]
     else:
         signed_up = User.objects.only("created_at").get(pk=user_id).created_at
         row = holding.blank_account(user_id, signed_up)
-    account = holding.account_of(row, holding.default_allowance(at), at)
+    found = holding.account_of(row, holding.default_allowance(at), at)
     for counter in holding.read_counters([user_id], (), at):
-        if counter.period_start == account.period_start:
-            account.counters[counter.scope, counter.unit] = counter
-    return Standing(account.terms, account.period_start, account.reset_at, limits_of(account))
+        if counter.period_start == found.period_start:
+            found.counters[counter.scope, counter.unit] = counter
+    return found
+
+
+def standing(user_id: UUID, at: datetime | None = None) -> Standing:
+    """Where the account stands at ``at`` (now). User.DoesNotExist when there is no such person."""
+    found = account(user_id, at)
+    return Standing(found.terms, found.period_start, found.reset_at, limits_of(found))
 
 
 def limits_json(user_id: UUID) -> list[dict[str, Any]]:

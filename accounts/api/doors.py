@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.models import User
 from accounts.principal import Principal
 from oneai.kit.errors import Refusal
 
@@ -28,6 +29,19 @@ class BearerView(ScopedView):
         super().initial(request, *args, **kwargs)
         if principal(request).method == "session":
             raise Refusal("not_authenticated", "Send an API key: Authorization: Bearer oneai_…")
+
+
+class PersonView(APIView):
+    """A view for people, by session or token: a key may not do what is here, whatever its scopes."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        principal(request).require_person()
+
+
+def person(request: Request) -> User:
+    """The row of the person who asks."""
+    return User.objects.get(pk=principal(request).user_id)
 
 
 def principal(request: Request) -> Principal:

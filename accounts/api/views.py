@@ -7,15 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.doors import PersonView, person, principal
 from accounts.api.serializers import PersonSerializer, ProfileSerializer, SessionSerializer
-from accounts.models import User
-from accounts.principal import Principal
 from oneai.kit.errors import Refusal
-
-
-def _principal(request: Request) -> Principal:
-    principal: Principal = request.auth  # type: ignore[assignment]
-    return principal
 
 
 class SessionView(APIView):
@@ -24,24 +18,24 @@ class SessionView(APIView):
     @extend_schema(operation_id="auth_session", tags=["auth"], responses=SessionSerializer)
     def get(self, request: Request) -> Response:
         """Who is signed in, by what, and until when; 401 when nobody is."""
-        principal = _principal(request)
+        who = principal(request)
         return Response(
             {
-                "user": PersonSerializer(User.objects.get(pk=principal.user_id)).data,
-                "method": principal.method,
-                "expires_at": principal.expires_at,
-                "scopes": None if principal.scopes is None else sorted(principal.scopes),
+                "user": PersonSerializer(person(request)).data,
+                "method": who.method,
+                "expires_at": who.expires_at,
+                "scopes": None if who.scopes is None else sorted(who.scopes),
             }
         )
 
 
-class ProfileView(APIView):
+class ProfileView(PersonView):
     """A person's own profile; closed to API keys."""
 
     @extend_schema(operation_id="user_profile", tags=["user"], responses=ProfileSerializer)
     def get(self, request: Request) -> Response:
         """The profile."""
-        return Response(ProfileSerializer(self._person(request)).data)
+        return Response(ProfileSerializer(person(request)).data)
 
     @extend_schema(
         operation_id="user_profile_change",
@@ -51,20 +45,13 @@ class ProfileView(APIView):
     )
     def patch(self, request: Request) -> Response:
         """Change name, locale or time zone; any other field is refused by name."""
-        person = self._person(request)
         if not isinstance(request.data, dict):
             raise Refusal("invalid_request", "Send a JSON object.")
         changeable = {"name", "locale", "timezone"}
         for field in request.data:
             if field not in changeable:
                 raise Refusal("unknown_field", f"The field {field!r} can't be changed here.", param=str(field)[:100])
-        serializer = ProfileSerializer(person, data=request.data, partial=True)
+        serializer = ProfileSerializer(person(request), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         serializer.save()
         return Response(serializer.data)
-
-    @staticmethod
-    def _person(request: Request) -> User:
-        principal = _principal(request)
-        principal.require_person()
-        return User.objects.get(pk=principal.user_id)

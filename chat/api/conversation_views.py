@@ -15,7 +15,7 @@ from chat.api.shapes import ConversationChange, ConversationShape, ConversationT
 from chat.models import Conversation
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, flag_parameter, read_body, text_parameter
-from oneai.kit.paging import Pages, any_text
+from oneai.kit.paging import PAGE_PARAMETERS, Pages, any_text
 
 SORTS: Final = {
     "-last_message_at": ("-last_message_at", "-id"),
@@ -25,10 +25,6 @@ SORTS: Final = {
     "title": ("title", "id"),
     "-title": ("-title", "-id"),
 }
-PAGE_PARAMETERS: Final = [
-    OpenApiParameter("limit", int, description="1 to 100; 25 when left out."),
-    OpenApiParameter("cursor", str, description="From ``next`` or ``previous``."),
-]
 
 
 def conversation_response(conversation: Conversation, status: int = 200) -> Response:

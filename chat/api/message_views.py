@@ -14,12 +14,11 @@ from rest_framework.response import Response
 from accounts.api.doors import ScopedView, principal
 from chat import branches, conversations, requests
 from chat.access import conversation_for
-from chat.api.conversation_views import PAGE_PARAMETERS
 from chat.api.shapes import MESSAGE_COLUMNS, MessageContent, MessageShape
 from chat.models import Conversation, Message
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, flag_parameter, moment_parameter, text_parameter
-from oneai.kit.paging import Pages, list_response, slice_of
+from oneai.kit.paging import PAGE_PARAMETERS, Pages, list_response, slice_of
 
 ROLES: Final = {"": "", "user": "user", "assistant": "assistant"}
 _SEARCH: Final = [

@@ -12,13 +12,12 @@ from rest_framework.response import Response
 
 from accounts.api.doors import ScopedView, principal
 from chat import catalog
-from chat.api.conversation_views import PAGE_PARAMETERS
 from chat.api.permitted import permitted
 from chat.api.shapes import ModelShape
 from chat.catalog import CatalogModel
 from oneai.kit.fields import choice_parameter, text_parameter
 from oneai.kit.money import per_million_string
-from oneai.kit.paging import Pages, list_response, slice_of
+from oneai.kit.paging import PAGE_PARAMETERS, Pages, list_response, slice_of
 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
+from accounts import keyring
 from accounts.models import ApiKey
 from accounts.principal import Principal
 from quotas import reading
@@ -23,9 +23,7 @@ class Permitted:
 
     def use(self, slug: str) -> bool:
         """Whether the plan and the key include the model."""
-        return matches(self.patterns, slug) and (
-            not self.key_models or any(fnmatchcase(slug, pattern) for pattern in self.key_models)
-        )
+        return matches(self.patterns, slug) and keyring.model_allowed(self.key_models, slug)
 
     def limit_of(self, slug: str) -> dict[str, Any] | None:
         """The model's own limit in the present period, in tokens where it has both; None when it has none."""

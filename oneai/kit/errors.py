@@ -39,6 +39,7 @@ CODES: Final[dict[str, Code]] = {
     "account_disabled": Code(401, "authentication_error", "The account is disabled.", "invalid_api_key"),
     "csrf_failed": Code(403, "permission_error", "The form has expired. Reload the page and try again."),
     "insufficient_scope": Code(403, "permission_error", "The key does not have the scope that this needs."),
+    "address_not_allowed": Code(403, "permission_error", "The API key may not be used from this address."),
     "permission_denied": Code(403, "permission_error", "You may not do this."),
     "model_not_allowed": Code(403, "permission_error", "Your plan does not include this model."),
     "content_refused": Code(403, "permission_error", "The model's provider refused the content."),
@@ -48,6 +49,7 @@ CODES: Final[dict[str, Code]] = {
     "not_acceptable": Code(406, _INVALID, "The answer can't be given in the form asked for."),
     "request_timeout": Code(408, _INVALID, "The body did not arrive in time."),
     "conflict": Code(409, _INVALID, "The request conflicts with what is there."),
+    "too_many_api_keys": Code(409, _INVALID, "There are as many API keys as an account may have. Revoke one first."),
     "idempotency_conflict": Code(409, _INVALID, "The Idempotency-Key was used with another body."),
     "payload_too_large": Code(413, _INVALID, "The body is too large."),
     "unsupported_media_type": Code(415, _INVALID, "Send the body as application/json."),
@@ -90,7 +92,7 @@ BY_STATUS: Final = {
 
 # OpenAI's SDKs repeat every 409 and 429 by themselves. A used-up quota does not come back in seconds, and
 # what an idempotency key was used for stays so.
-FINAL: Final = frozenset({"quota_exceeded", "conflict", "idempotency_conflict"})
+FINAL: Final = frozenset({"quota_exceeded", "conflict", "too_many_api_keys", "idempotency_conflict"})
 
 
 @dataclass(slots=True)

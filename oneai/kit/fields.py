@@ -36,6 +36,41 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class Texts(serializers.ListField):
+    """A list of strings; how many and which is the writer's affair."""
+
+    child = Text(max_length=1000)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=1000, **kwargs)
+
+    def to_internal_value(self, data: object) -> list[str]:
+        if not isinstance(data, list):
+            raise serializers.ValidationError("Must be a list of strings.")
+        return list(super().to_internal_value(data))
+
+
+class WholeNumber(serializers.IntegerField):
+    """A JSON integer; neither "5" nor 5.0 nor true."""
+
+    def to_internal_value(self, data: object) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            raise serializers.ValidationError("Must be a whole number.")
+        return super().to_internal_value(data)
+
+
+class Moment(serializers.DateTimeField):
+    """A time in ISO 8601, UTC unless it says otherwise."""
+
+    def to_internal_value(self, data: object) -> datetime:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Must be a time in ISO 8601.")
+        try:
+            return moment(data)
+        except (ValueError, OverflowError) as error:
+            raise serializers.ValidationError("Must be a time in ISO 8601.") from error
+
+
 class Metadata(serializers.DictField):
     """Any JSON object of up to 16 KiB."""
 
@@ -113,6 +148,12 @@ def choice_parameter(request: Request, name: str, choices: Mapping[str, Choice],
     return choices[value]
 
 
+def moment(text: str) -> datetime:
+    """The time that ``text`` says in ISO 8601, in UTC. ValueError or OverflowError when it says none."""
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def moment_parameter(request: Request, name: str, *, end: bool = False) -> datetime | None:
     """The query parameter ``name`` as a moment: ISO 8601, UTC unless it says otherwise.
 
@@ -124,7 +165,6 @@ def moment_parameter(request: Request, name: str, *, end: bool = False) -> datet
     try:
         if len(value) == len("2026-01-31"):
             return datetime.combine(date.fromisoformat(value), time.max if end else time.min, UTC)
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return moment(value)
     except (ValueError, OverflowError) as error:
         raise Refusal("invalid_value", "Must be a date or a time in ISO 8601.", param=name) from error

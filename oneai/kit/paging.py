@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor
 from rest_framework.request import Request
@@ -19,6 +20,10 @@ from oneai.kit.errors import Refusal
 
 USUAL: Final = 25
 MOST: Final = 100
+PAGE_PARAMETERS: Final = [
+    OpenApiParameter("limit", int, description="1 to 100; 25 when left out."),
+    OpenApiParameter("cursor", str, description="From ``next`` or ``previous``."),
+]
 
 
 def limit_parameter(request: Request) -> int:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
+from quotas.api.key_views import KeyDetail, KeyList, KeyPrevious, KeyRotation
 from quotas.api.views import QuotaView
 
-urlpatterns = [path("user/quota", QuotaView.as_view(), name="user_quota")]
+urlpatterns = [
+    path("user/quota", QuotaView.as_view(), name="user_quota"),
+    path("user/api-keys", KeyList.as_view()),
+    path("user/api-keys/<str:key_id>", KeyDetail.as_view()),
+    path("user/api-keys/<str:key_id>/rotate", KeyRotation.as_view()),
+    path("user/api-keys/<str:key_id>/previous", KeyPrevious.as_view()),
+]

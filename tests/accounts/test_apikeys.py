@@ -22,10 +22,10 @@ def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-def refused(headers: dict[str, str], address: str | None = None) -> str:
+def refused(headers: dict[str, str], address: str = "", status: int = 401) -> str:
     with pytest.raises(Refusal) as caught:
         authenticate(headers, {}, address)
-    assert caught.value.status == 401
+    assert caught.value.status == status
     return caught.value.code
 
 
@@ -115,8 +115,8 @@ def test_a_key_bound_to_a_network_works_from_there_only() -> None:
     _, key = apikeys.mint(make(), allowed_networks=["192.0.2.0/24", "2001:db8::/32"])
     assert authenticate(bearer(key), {}, "192.0.2.9") is not None
     assert authenticate(bearer(key), {}, "2001:db8::1") is not None
-    assert refused(bearer(key), "198.51.100.1") == "invalid_api_key"
-    assert refused(bearer(key), None) == "invalid_api_key"
+    assert refused(bearer(key), "198.51.100.1", 403) == "address_not_allowed"
+    assert refused(bearer(key), "unknown", 403) == refused(bearer(key), "", 403) == "address_not_allowed"
 
 
 def test_use_is_noted_at_most_once_a_minute() -> None:

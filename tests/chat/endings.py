@@ -63,7 +63,10 @@ def keys_and_tokens(site: Site, user: Callable[[], Newcomer]) -> dict[str, Way]:
         "the key is revoked": by_key(site, user(), "apikeys.revoke(keys)"),
         "the key expires": by_key(site, user(), "keys.update(expires_at=now())"),
         "the key loses its scope": by_key(site, user(), "keys.update(scopes=['usage'])", "insufficient_scope"),
-        "the key is bound elsewhere": by_key(site, user(), "keys.update(allowed_networks=['192.0.2.0/24'])"),
+        "the key is bound elsewhere": by_key(
+            site, user(), "keys.update(allowed_networks=['192.0.2.0/24'])", "address_not_allowed"
+        ),
+        "the key has another text": by_key(site, user(), "apikeys.replace_text(keys.get(), None)"),
         "the account of the key is disabled": by_key(
             site, user(), "User.objects.filter(pk=user.pk).update(is_active=False)", "account_disabled"
         ),
