@@ -29,9 +29,10 @@ _PREFIX_LENGTH: Final = 10
 _SECRET_LENGTH: Final = 43  # 62 ** 43 is just above 2 ** 256
 _CHECK_LENGTH: Final = 6
 _PREVIOUS: Final = ["previous_prefix", "previous_digest", "previous_until"]
-_SHAPE: Final = re.compile(
-    rf"{START}[0-9A-Za-z]{{{_PREFIX_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECK_LENGTH}}}", re.ASCII
-)
+_TEXT: Final = rf"{START}[0-9A-Za-z]{{{_PREFIX_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECK_LENGTH}}}"
+_SHAPE: Final = re.compile(_TEXT, re.ASCII)
+LOOKS_LIKE_A_KEY: Final = re.compile(rf"(?<![0-9A-Za-z_]){_TEXT}(?![0-9A-Za-z])", re.ASCII)
+"""A key anywhere in a text; ``digest_of`` tells a right checksum from a wrong one."""
 
 
 def _base62(value: int, length: int) -> str:

@@ -45,7 +45,7 @@ KEY_COLUMNS: Final = (
 USER_COLUMNS: Final = ("id", "email", "name", "role", "is_active", "preferences", "created_at")
 LAST_USED_STEP: Final = timedelta(minutes=1)
 ACCOUNT_DISABLED: Final = "account disabled"
-_ADDRESS: Final = "address"
+ADDRESS: Final = "address"
 
 
 def find(digests: Iterable[str]) -> tuple[dict[str, Row], dict[UUID, Row]]:
@@ -85,7 +85,7 @@ def fault(key: Mapping[str, Any] | None, at: datetime, prefix: str, address: str
     if key["expires_at"] is not None and key["expires_at"] <= at:
         return "expired"
     if not address_allowed(key["allowed_networks"], address):
-        return _ADDRESS
+        return ADDRESS
     return ""
 
 
@@ -113,7 +113,7 @@ def model_allowed(patterns: Collection[str], slug: str) -> bool:
 def refusal(why: str, key_id: UUID | None = None, address: str = "", **more: str) -> Refusal:
     """The refusal of a key, noted in the log: why, and its id when there is such a key, never its text."""
     log.warning("api_key_refused", why=why, api_key_id=str(key_id) if key_id else None, **more)
-    if why == _ADDRESS:
+    if why == ADDRESS:
         return Refusal("address_not_allowed", details={"address": address})
     return Refusal("account_disabled" if why == ACCOUNT_DISABLED else "invalid_api_key")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from django.db import close_old_connections, connection
 
-from accounts import outbox, upkeep
+from accounts import key_mails, outbox, upkeep
 from chat import catalog, kept_answers, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
 
@@ -37,6 +37,7 @@ def duties() -> list[Duty]:
     """All duties of a worker process."""
     return [
         Duty("mail", 1.0, lambda: outbox.deliver(20)),
+        Duty("ends of keys", 60.0, key_mails.announce_ends),
         Duty("sweep", 1.0, sweeper.sweep_once),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),
