@@ -22,6 +22,8 @@ urlpatterns = [
     path("", include("billing.urls")),
     path("", include("content.urls")),
     path("", include("accounts.urls")),
+    path("", include("accounts.settings_pages")),
+    path("", include("quotas.key_pages")),
     re_path(r"^(?:api|v1)(?:/.*)?$", pages.api_not_found),
 ]
 

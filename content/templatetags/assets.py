@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django import template
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.forms import BoundField
+from django.forms import BoundField, Textarea
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -131,4 +131,6 @@ def styled(field: BoundField) -> SafeString:
     kind = getattr(field.field.widget, "input_type", "text")
     if kind in {"checkbox", "radio", "hidden"}:
         return field.as_widget()
+    if isinstance(field.field.widget, Textarea):
+        return field.as_widget(attrs={"class": "textarea"})
     return field.as_widget(attrs={"class": "input", "placeholder": ""})
