@@ -5,7 +5,7 @@ No database, no clock and no settings here, so that every rule can be driven wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -109,8 +109,12 @@ class Decision:
     remaining_tokens: int | None
 
 
-def applicable(terms: Terms, ask: Ask) -> Iterator[tuple[str, str, int | None]]:
-    """(scope, unit, limit) of every counter that the call moves, plan-wide ones first."""
+def applicable(terms: Terms, ask: Ask, counted: Container[LimitKey] = ()) -> Iterator[tuple[str, str, int | None]]:
+    """(scope, unit, limit) of every counter that the call moves, plan-wide ones first.
+
+    A key's counter that is ``counted`` already goes on without its limit: one that is set again later must
+    not have missed what was used meanwhile.
+    """
     limits = terms.limits
     yield PLAN_WIDE, TOKENS, limits.get((PLAN_WIDE, TOKENS))
     yield PLAN_WIDE, NANO_USD, limits.get((PLAN_WIDE, NANO_USD))
@@ -121,10 +125,9 @@ def applicable(terms: Terms, ask: Ask) -> Iterator[tuple[str, str, int | None]]:
                 yield scope, unit, limit
     key = ask.api_key
     if key is not None:
-        if key.limit_tokens is not None:
-            yield key.scope, TOKENS, key.limit_tokens
-        if key.limit_nano_usd is not None:
-            yield key.scope, NANO_USD, key.limit_nano_usd
+        for unit, own in ((TOKENS, key.limit_tokens), (NANO_USD, key.limit_nano_usd)):
+            if own is not None or (key.scope, unit) in counted:
+                yield key.scope, unit, own
 
 
 def rate_scopes(terms: Terms, ask: Ask) -> list[tuple[str, int | None, int | None]]:
@@ -161,7 +164,7 @@ def decide(
     free = ask.price.is_free
     binding = (PLAN_WIDE, TOKENS, 0, 0, 0)
     lines: list[tuple[str, str, int | None]] = []
-    for scope, unit, limit in applicable(terms, ask):
+    for scope, unit, limit in applicable(terms, ask, counters):
         lines.append((scope, unit, limit))
         if limit is None or (free and unit == NANO_USD):
             continue

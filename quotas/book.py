@@ -116,7 +116,7 @@ class Book:
         states = {key: counter.state for key, counter in account.counters.items()}
         earlier: dict[LimitKey, Earlier] = {}
         for ask in asks:
-            earlier |= self._earlier(account, admission.applicable(account.terms, ask))
+            earlier |= self._earlier(account, admission.applicable(account.terms, ask, account.counters))
         states |= {key: found.state(key[1]) for key, found in earlier.items()}
         state = AccountState(account.in_flight, account.windows)
         return account, decide_all(state, states, account.terms, asks, self.at, account.reset_at), earlier
