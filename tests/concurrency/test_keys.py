@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
+from oneai.kit.clock import now
+from tests.accounts.test_live_sign_in import mail_to
 from tests.chat.browser import Browser
 from tests.chat.client import Chat
 from tests.chat.test_keys import COMPLETION, SEND, new_key
@@ -123,6 +128,19 @@ def test_what_one_process_ends_every_other_refuses_on_its_next_request(
         told = list(pool.map(lambda each: (each[0], each[2][1], each[1].ask(*each[2])), asked))
     assert len({(process, path) for process, path, _ in told}) == PROCESSES * len(DOORS)
     assert [each for each in told if each[2] != refused] == []
+
+
+def test_the_worker_announces_an_end_once(site: Site, keys: Browser, owner: Newcomer) -> None:
+    end = (now() + timedelta(days=7, seconds=1)).isoformat()
+    site.kill_worker()
+    key = new_key(keys, name="Ending", expires_at=end)
+    time.sleep(max(0.0, (datetime.fromisoformat(end) - timedelta(days=7) - now()).total_seconds()))
+    site.start_worker()
+    mail = mail_to(site, owner.email)
+    assert mail["subject"] == "Your API key Ending ends soon"
+    assert key["prefix"] in mail["text"]
+    mails = httpx.get(f"{site.sandbox_url}/_control/mail", params={"to": owner.email}).json()["messages"]
+    assert len(mails) == 1
 
 
 def test_two_keys_at_once_spend_exactly_their_own_budgets(site: Site, keys: Browser, owner: Newcomer) -> None:

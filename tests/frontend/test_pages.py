@@ -28,6 +28,8 @@ SIGNED_IN = [
     "/accounts/email/",
     "/accounts/password/change/",
     "/accounts/connections/",
+    "/settings/profile",
+    "/settings/keys/new",
 ]
 MISSING = ["/no-such-page"]
 LOOKS = [

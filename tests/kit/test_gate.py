@@ -9,10 +9,22 @@ import pytest
 
 from tests.servers.site import Newcomer, Site
 
-PAGES = ["/", "/pricing", "/login", "/signup", "/nothing-here", "/admin/", "/c", "/static/nothing.js", "/healthz"]
+PAGES = [
+    "/",
+    "/pricing",
+    "/login",
+    "/signup",
+    "/nothing-here",
+    "/admin/",
+    "/c",
+    "/settings/keys",
+    "/static/nothing.js",
+    "/healthz",
+]
 API = [
     "/api/nothing",
     "/api/user/quota",
+    "/api/user/api-keys",
     "/api/chat/models",
     "/v1/models",
     "/v1/nothing",
