@@ -1,7 +1,7 @@
 """The producer: one task per generation, from the upstream to the replay and at last to the ledger.
 
 It belongs to no request: readers come and go, it goes on. The hold is committed before it starts,
-its text is saved by the engine's clock at most every second, and it ends in one transaction. Before
+its text is saved by the engine's clock every half second, and it ends in one transaction. Before
 the first token it may be another model that answers; after it, never.
 """
 
@@ -40,7 +40,7 @@ from quotas.ledger import Charge
 log = structlog.get_logger("runner")
 
 FINISH_TRIES: Final = 150
-SAVE_SECONDS: Final = 0.85  # with the clock's step, text is saved at most a second after it came
+SAVE_SECONDS: Final = 0.5  # at most a second of text may be lost: a commit on a busy machine has the other half
 FIRST_SAVE_SECONDS: Final = 0.2  # the upstream's id, without which a crash is settled by the estimate
 
 
@@ -258,8 +258,10 @@ class Producer:
     # The clock ------------------------------------------------------------------------------------
 
     def save(self, at: float, beat_seconds: float) -> None:
-        """Hand the text so far to the batcher, if there is news or a heartbeat is due."""
-        self.next_save = at + SAVE_SECONDS
+        """Hand the text so far to the batcher, if there is news or a heartbeat is due.
+
+        Where there is none, or an earlier save is under way, the clock asks again at its next step.
+        """
         if self._silent or not self._saved():
             return
         beat = at - self.last_beat >= beat_seconds
@@ -267,6 +269,7 @@ class Producer:
         length = attempt.delivered_bytes if self.stored or self.kept else 0
         if length == self.saved_length and attempt.upstream_id == self.saved_upstream_id and not beat:
             return
+        self.next_save = at + SAVE_SECONDS
         self.saved_length, self.saved_upstream_id = length, attempt.upstream_id
         self.beating = at if beat else None
         self.progress = self.batcher.submit(
