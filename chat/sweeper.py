@@ -1,15 +1,19 @@
 """Settling what lost its producer or its figure. Driven by the holds' own rows; any process may do it.
 
 A hold whose heartbeat is old belonged to a process that died: its generation is marked, its text
-stays. Then, as after a stop or a cut, the upstream is asked what it billed; when it has no record
-after some tries, what was delivered is charged by the documented estimate, never above the hold.
+stays. All that are lost are marked before any upstream is asked, which may take long to answer: a
+reader waits for the mark. Then, as after a stop or a cut, the upstream is asked what it billed; when
+it has no record after some tries, what was delivered is charged by the documented estimate, never
+above the hold.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -35,11 +39,14 @@ from quotas.models import Hold
 
 log = structlog.get_logger("sweeper")
 
-LEASE: Final = timedelta(seconds=15)
-# Seconds to the next look after each look without a record; after the last, the estimate. A crash is
-# settled within 30 s of which the missing heartbeat takes 12. After a stop or a cut there is time: some
-# providers go on writing and billing, and have a record only at their end.
-AFTER_CRASH: Final = (1, 1, 2, 3, 5)
+LEASE: Final = timedelta(seconds=10)  # longer than all the looks of one sweep take
+MOST_MARKED: Final = 200
+MOST_ASKED: Final = 16
+ASKED_AT_ONCE: Final = 8
+# Seconds to the next look after each claim without a record; after the last, the estimate. A crash is
+# settled within 30 s, of which the missing heartbeat takes 12; the claim that marks it is the first. After
+# a stop or a cut there is time: some providers go on writing and billing, and have a record only at their end.
+AFTER_CRASH: Final = (0, 1, 1, 2, 3, 4)
 AFTER_STOP: Final = (1, 1, 2, 3) + (4,) * 30
 LOOK_TIMEOUT: Final = 3.0
 BREAK_SECONDS: Final = 4.0
@@ -71,40 +78,79 @@ class _Hearing:
 _hearing = _Hearing()
 
 
-def sweep_once(limit: int = 20) -> int:
-    """Settle what is due; returns how many holds were looked at."""
-    at = now()
-    due = anything_due(at)
+@dataclass(slots=True)
+class _Case:
+    """A claimed hold, what it was for (None: deleted) and what its upstream was asked."""
+
+    hold: DueHold
+    generation: Generation | None
+    asked: Future[Usage | None] | None = None
+
+    @property
+    def lost(self) -> bool:
+        return self.generation is not None and self.generation.state == Generation.State.RUNNING
+
+
+def sweep_once() -> int:
+    """Mark what is lost and settle what is due; returns how many holds were looked at."""
+    due = anything_due(now())
     _hearing.note()
     if not due:
         return 0
-    with transaction.atomic(durable=True):
-        _hearing.note()  # on SQLite, whoever keeps the lock keeps it from the beats, too
-        holds = claim_due(at, limit, LEASE, silent=_hearing.good)
-    for hold in holds:
+    lost = _claim(MOST_MARKED, silent=_hearing.good, checked=False)
+    _mark_lost(lost)
+    found = _claim(MOST_ASKED, silent=False, checked=True)
+    _mark_lost(found)  # whoever claimed it before has died as well
+    for case in _asked([case for case in found if not case.lost]):
         try:
-            _settle(hold)
+            _settle(case)
         except Exception:
             # The lease brings it back; one bad row must not keep the others waiting.
-            log.exception("sweep_failed", hold=str(hold.id))
+            log.exception("sweep_failed", hold=str(case.hold.id))
         else:
             _hearing.note()
-    return len(holds)
+    return len(lost) + len(found)
 
 
-def _settle(hold: DueHold) -> None:
+def _claim(most: int, *, silent: bool, checked: bool) -> list[_Case]:
+    with transaction.atomic(durable=True):
+        _hearing.note()  # on SQLite, whoever keeps the lock keeps it from the beats, too
+        return _cases(claim_due(now(), most, LEASE, silent=silent, checked=checked))
+
+
+def _cases(holds: Sequence[DueHold]) -> list[_Case]:
+    ids = {
+        hold.id: UUID(hold.reference.split(":")[1])
+        for hold in holds
+        if not hold.reference.startswith(title_rows.REFERENCE)
+    }
+    generations = Generation.objects.select_related("turn").in_bulk(ids.values())
+    return [_Case(hold, generations.get(ids[hold.id]) if hold.id in ids else None) for hold in holds]
+
+
+def _asked(cases: Sequence[_Case]) -> Iterator[_Case]:
+    """The cases, some of whose upstreams are asked at once: a silent one must not hold up the rest."""
+    servers = upstreams()
+    with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="looks") as threads:
+        for first in range(0, len(cases), ASKED_AT_ONCE):
+            some = cases[first : first + ASKED_AT_ONCE]
+            for case in some:
+                if (generation := case.generation) is not None:
+                    server = servers.get(generation.upstream)
+                    case.asked = threads.submit(_look_up, server, generation.upstream_id)
+            yield from some
+
+
+def _settle(case: _Case) -> None:
+    hold, generation = case.hold, case.generation
     if hold.reference.startswith(title_rows.REFERENCE):
         title_rows.settle_lost(hold)
         return
-    generation = Generation.objects.filter(id=UUID(hold.reference.split(":")[1])).first()
     if generation is None:
         _release(hold)
         return
-    if generation.state == Generation.State.RUNNING:
-        _interrupt(hold, generation)
-        generation.refresh_from_db()
+    usage = case.asked.result() if case.asked is not None else None
     upstream = upstreams().get(generation.upstream)
-    usage = _look_up(upstream, generation.upstream_id)
     price = _price(generation)
     if usage is not None:
         charge = charge_for(usage, price, "generation_api", generation.upstream_id, generation.turn.conversation_id)
@@ -165,25 +211,38 @@ def _price(generation: Generation) -> Price:
     )
 
 
-def _interrupt(hold: DueHold, generation: Generation) -> None:
-    """Mark what a dead producer left: the text stays, readers are told by the row."""
+def _mark_lost(cases: Sequence[_Case]) -> None:
+    """Mark what dead producers left: the text stays, readers are told by the row, the upstream may be asked at once.
+
+    All in one batch, or each by itself where that fails; what could not be marked comes back with its lease.
+    """
+    ends = [_end(case.hold, case.generation) for case in cases if case.lost and case.generation is not None]
+    if not ends:
+        return
+    try:
+        turns.apply(ends)
+    except Exception:
+        log.exception("marks_failed", holds=len(ends))
+        for end in ends:
+            try:
+                turns.apply([end])
+            except Exception:
+                log.exception("mark_failed", hold=str(end.hold_id))
+
+
+def _end(hold: DueHold, generation: Generation) -> Finish:
     log.warning("producer_lost", generation=str(generation.id), worker=generation.worker)
-    turns.apply(
-        [
-            Finish(
-                turn_id=generation.turn_id,
-                generation_id=generation.id,
-                user_id=generation.user_id,
-                hold_id=hold.id,
-                state=Generation.State.INTERRUPTED,
-                settling=Settling.LATER,
-                look_after=LEASE,
-                message_id=generation.message_id,
-                error=Refusal("interrupted").error(""),
-                upstream_id=generation.upstream_id,
-                delivered_bytes=generation.delivered_bytes,
-            )
-        ]
+    return Finish(
+        turn_id=generation.turn_id,
+        generation_id=generation.id,
+        user_id=generation.user_id,
+        hold_id=hold.id,
+        state=Generation.State.INTERRUPTED,
+        settling=Settling.LATER,
+        message_id=generation.message_id,
+        error=Refusal("interrupted").error(""),
+        upstream_id=generation.upstream_id,
+        delivered_bytes=generation.delivered_bytes,
     )
 
 

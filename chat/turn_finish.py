@@ -49,7 +49,7 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
         elif job.settling is Settling.NONE:
             settled = True
         else:
-            settled = book.orphan(job.hold_id, at + job.look_after)
+            settled = book.orphan(job.hold_id, at)
         results[id(job)] = Finished(settled)
     # Late settling writes figures only where it was the one that settled.
     late = [job for job in jobs if job.late and results[id(job)].settled and job.usage is not None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -147,7 +146,6 @@ class Finish:
     provider: str = ""
     late: bool = False
     by_producer: bool = False
-    look_after: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

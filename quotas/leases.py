@@ -20,6 +20,8 @@ from quotas.models import Hold
 STALE_AFTER: Final = timedelta(seconds=12)
 """Four missed heartbeats: a producer that is silent for longer is taken for dead."""
 
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _NAMES: Final = (
     "id", "user_id", "api_key_id", "reference", "model_id", "price_id", "max_tokens", "tokens", "nano_usd", "worker",
     "heartbeat_at", "checks", "created_at",
@@ -87,15 +89,17 @@ def anything_due(at: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
-def claim_due(at: datetime, limit: int, lease: timedelta, *, silent: bool = True) -> list[DueHold]:
+def claim_due(
+    at: datetime, limit: int, lease: timedelta, *, silent: bool = True, checked: bool = True
+) -> list[DueHold]:
     """Up to ``limit`` holds that are due, claimed until ``at + lease``; nobody else gets them before.
 
-    Due is a running hold without a heartbeat for STALE_AFTER (unless ``silent`` is False: the caller
-    knows that nobody could be heard), and any whose ``check_at`` has come.
+    Due is a running hold without a heartbeat for STALE_AFTER (unless ``silent`` is False), and any whose
+    ``check_at`` has come (unless ``checked`` is).
     """
     this = rows.table(Hold)
-    moment = this.to_db("check_at", at)
-    stale = this.to_db("heartbeat_at", at - STALE_AFTER if silent else datetime(1970, 1, 1, tzinfo=UTC))
+    moment = this.to_db("check_at", at if checked else _NEVER)
+    stale = this.to_db("heartbeat_at", at - STALE_AFTER if silent else _NEVER)
     names = ",".join(this.columns[name] for name in _NAMES)
     sql = (
         f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "  # noqa: S608
