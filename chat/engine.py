@@ -302,6 +302,7 @@ class Engine:
                 messages=generation.prompt,
                 max_tokens=generation.admitted.max_tokens,
                 user=self.user_hash(started.user_id),
+                reference=str(generation.hold_id),
                 params=start.params,
             ),
             streams=self.streams,

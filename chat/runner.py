@@ -26,7 +26,7 @@ from chat.openrouter.client import Call, Site
 from chat.openrouter.wire import Garbage, Usage
 from chat.replay import Answer, TurnStream
 from chat.routing import MOST_TRIES, Needs, Router
-from chat.settling import charge_for
+from chat.settling import charge_for, free_of_charge
 from chat.turn_finish import usage_json
 from chat.turn_jobs import Finish, Finished, Progress, Settling, Start, Started, StartedGeneration, Switch, Switched
 from chat.turn_rows import BECAUSE, INSTEAD_OF, answer_metadata
@@ -209,7 +209,8 @@ class Producer:
         metadata = dict(self.metadata)
         if model.slug != old.slug:
             metadata |= {INSTEAD_OF: tries[0]["model"], BECAUSE: tries[0]["code"]}
-        job = Switch(self.start, self.started, self.generation, model, code, tries, metadata)
+        charge = free_of_charge(upstream_id, self.started.conversation_id) if self.attempt.dispatched else None
+        job = Switch(self.start, self.started, self.generation, model, code, tries, metadata, charge)
         switched: Switched = await asyncio.shield(self.batcher.submit(job))
         if switched.generation is None:
             self._closed = switched.closed
@@ -217,7 +218,9 @@ class Producer:
         log.warning("fallback", generation=str(self.generation_id), model=model.slug, after=old.slug, code=code)
         self.generation, self.tries, self.metadata = switched.generation, tries, metadata
         most = self.generation.admitted.max_tokens
-        self.attempt = self._ready(replace(self.call, model=model.upstream_slug, max_tokens=most))
+        reference = str(self.generation.hold_id)
+        call = replace(self.call, model=model.upstream_slug, max_tokens=most, reference=reference)
+        self.attempt = self._ready(call)
         self.last_beat, self.saved_upstream_id = self.attempt.started_at, ""
         if model.slug != old.slug:
             self.answer.switch(model.slug, code)
@@ -321,14 +324,17 @@ class Producer:
         usage = attempt.usage
         if self._closed:
             return Settling.NONE, None
-        if usage is not None and usage.completion_tokens == 0 and outcome.state != "stopped" and not begun:
+        if not attempt.dispatched:
             return Settling.RELEASE, None
+        free = Settling.CHARGE, free_of_charge(attempt.upstream_id, self.started.conversation_id)
+        if usage is not None and usage.completion_tokens == 0 and outcome.state != "stopped" and not begun:
+            return free
         if outcome.refusal is not None and not begun:
-            return Settling.RELEASE, None  # also when a continued answer has its older text
+            return free  # also when a continued answer has its older text
         if usage is not None:
             return Settling.CHARGE, self._charge(usage, "upstream_final")
         if not attempt.upstream_id and not begun:
-            return Settling.RELEASE, None
+            return free
         # Nobody has said yet what it cost: the sweeper asks, and shows this until it knows.
         guess = Usage(self.generation.prompt_estimate, estimate_bytes(attempt.delivered_bytes))
         return Settling.LATER, self._charge(guess, "local_estimate")
@@ -343,8 +349,7 @@ class Producer:
             await asyncio.gather(self.progress, return_exceptions=True)
         settling, charge = self._settling(outcome)
         error = outcome.refusal.error(self.request_id) if outcome.refusal else None
-        shown = charge or charge_for(Usage(0, 0), self.generation.price, "upstream_final", "", None)
-        usage = usage_json(shown, settling is Settling.LATER)
+        usage = usage_json(charge or free_of_charge("", None), settling is Settling.LATER)
         job = Finish(
             turn_id=self.started.turn_id,
             generation_id=self.generation_id,

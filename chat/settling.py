@@ -27,3 +27,19 @@ def charge_for(usage: Usage, price: Price, source: str, upstream_id: str, conver
         upstream_id=upstream_id,
         conversation_id=conversation_id,
     )
+
+
+def free_of_charge(upstream_id: str, conversation_id: UUID | None) -> Charge:
+    """The charge for a call that was made, or may have been, and gave nothing.
+
+    By our rule it costs nothing, whatever its provider bills. It is recorded all the same: each call has a record.
+    """
+    return Charge(
+        tokens=0,
+        nano_usd=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+        source=UsageRecord.Source.LOCAL_ESTIMATE,
+        upstream_id=upstream_id,
+        conversation_id=conversation_id,
+    )

@@ -27,7 +27,7 @@ from chat.models import Generation, ModelPrice
 from chat.openrouter.client import read_generation
 from chat.openrouter.wire import Usage
 from chat.providers import stops_on_cancel
-from chat.settling import charge_for
+from chat.settling import charge_for, free_of_charge
 from chat.turn_finish import usage_json
 from chat.turn_jobs import Finish, Settling
 from chat.upstreams import Upstream, upstreams
@@ -158,7 +158,9 @@ def _settle(case: _Case) -> None:
     elif _may_come(upstream, generation) and hold.checks <= len(looks := _looks(generation)):
         _look_again(hold, looks[hold.checks - 1])
     elif not generation.delivered_bytes:
-        _release(hold)
+        # Whether the call was made is not known; its record says that it cost nothing.
+        nothing = free_of_charge(generation.upstream_id, generation.turn.conversation_id)
+        _charge(generation, hold, nothing, estimated=False)
     else:
         guess = Usage(generation.prompt_estimate, _written(generation, upstream, hold))
         charge = charge_for(guess, price, "local_estimate", generation.upstream_id, generation.turn.conversation_id)

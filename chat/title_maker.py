@@ -13,7 +13,7 @@ from chat import catalog, context, title_rows, titles
 from chat.openrouter.client import Call, Endpoint, Site, open_stream
 from chat.openrouter.errors import refusal_of
 from chat.openrouter.wire import Garbage, TextMender, Usage, identity, read_chunk
-from chat.settling import charge_for
+from chat.settling import charge_for, free_of_charge
 from chat.title_rows import Wanted
 from oneai.kit import database
 from oneai.kit.errors import Refusal
@@ -66,9 +66,9 @@ class TitleMaker:
             await database.run(title_rows.keep, wanted.conversation_id, titles.from_model(said))
         return True
 
-    async def _ask(self, wanted: Wanted, model: catalog.CatalogModel) -> tuple[str | None, Charge | None]:
-        """What the model said, None when it failed, and what is to be charged, None when nothing was used."""
-        call = Call(model.upstream_slug, wanted.messages, wanted.max_tokens, self._user)
+    async def _ask(self, wanted: Wanted, model: catalog.CatalogModel) -> tuple[str | None, Charge]:
+        """What the model said, None when it failed, and what is to be charged."""
+        call = Call(model.upstream_slug, wanted.messages, wanted.max_tokens, self._user, str(wanted.hold_id))
         parts: list[str] = []
         usage: Usage | None = None
         upstream_id = ""
@@ -101,5 +101,5 @@ class TitleMaker:
             source = "local_estimate"
         said = "".join(parts) if whole else None
         if usage is None:
-            return said, None
+            return said, free_of_charge(upstream_id, wanted.conversation_id)
         return said, charge_for(usage, wanted.price, source, upstream_id, wanted.conversation_id)

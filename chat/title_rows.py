@@ -124,14 +124,11 @@ def claim(model: CatalogModel, worker: str) -> Wanted | None:
     return Wanted(conversation.pk, messages, admitted.hold_id, admitted.max_tokens, price)
 
 
-def settle(hold_id: UUID, charge: Charge | None) -> None:
-    """Charge the platform's account, or give the hold back; nothing when somebody else has closed it."""
+def settle(hold_id: UUID, charge: Charge) -> None:
+    """Charge the platform's account; nothing when somebody else has closed the hold."""
     with transaction.atomic(durable=True):
         book = Book.open([PLATFORM_ID], [hold_id])
-        if charge is None:
-            book.release(hold_id)
-        else:
-            book.settle(hold_id, charge)
+        book.settle(hold_id, charge)
         book.close()
 
 

@@ -176,7 +176,8 @@ class Progress:
 class Switch:
     """A wish to let ``model`` answer in place of ``generation``'s, which said nothing and failed with ``code``.
 
-    ``tries`` are those of the generation's row with this one; ``metadata`` is its message's.
+    ``tries`` are those of the generation's row with this one; ``metadata`` is its message's; ``charge`` is for
+    the call that failed, None when none was made.
     """
 
     start: Start
@@ -186,6 +187,7 @@ class Switch:
     code: str
     tries: list[dict[str, Any]]
     metadata: dict[str, Any]
+    charge: Charge | None
 
     @property
     def claim(self) -> Claim:

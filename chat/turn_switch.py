@@ -64,7 +64,8 @@ def _switch(job: Switch, standing: Standing, book: Book) -> Switched:
         ask = turn_prompt.another_ask(job.start, standing, job.model, old.ask, old.prompt_estimate, reference)
     except Refusal:
         return Switched(None, closed=False)
-    if not book.release(old.hold_id):
+    ended = book.release(old.hold_id) if job.charge is None else book.settle(old.hold_id, job.charge)
+    if not ended:
         return Switched(None, closed=False)
     try:
         admitted = book.admit(ask)

@@ -32,12 +32,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One chat completion. ``max_tokens`` is always sent: without it a credit check assumes the maximum."""
+    """One chat completion. ``max_tokens`` is always sent: without it a credit check assumes the maximum.
+
+    ``reference`` is our name for the call, its hold's: who looks at the upstream's log finds it in the ledger.
+    """
 
     model: str
     messages: list[dict[str, Any]]
     max_tokens: int
     user: str
+    reference: str
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +69,7 @@ def request_body(endpoint: Endpoint, call: Call) -> bytes:
     if endpoint.openrouter:
         body["max_completion_tokens"] = call.max_tokens
         body["user"] = call.user
+        body["metadata"] = {"call": call.reference}
         # What the user sent arrives whole: the context is fitted here, where we can say so.
         body["plugins"] = [{"id": "context-compression", "enabled": False}]
         if effort := call.params.get("reasoning_effort"):

@@ -56,7 +56,7 @@ def producer(book: Notebook) -> Producer:
         generation=cast(Any, generation),
         router=Router({"openrouter": upstream}),
         site=Site("http://localhost", "OneAI"),
-        call=Call("m", [], 10, "u"),
+        call=Call("m", [], 10, "u", "a-call"),
         streams=Streams(),
         batcher=cast(Any, book),
         drain=lambda drain: False,
