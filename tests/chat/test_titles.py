@@ -16,6 +16,7 @@ from accounts.platform import ADDRESS, PLATFORM_ID
 from chat import sweeper, title_rows, titles
 from chat.catalog import CatalogModel, Price
 from chat.models import AIModel, Conversation, Message, ModelPrice
+from chat.settling import free_of_charge
 from oneai.kit.clock import uuid7
 from quotas.audit import replay, replay_platform
 from quotas.models import Hold, UsageRecord
@@ -49,8 +50,7 @@ def paid_by_the_platform(site: Site) -> list[dict[str, Any]]:
         "'open': Hold.objects.filter(user_id=PLATFORM_ID, state__in=['held', 'orphaned']).count()}))"
     )
     found = json.loads(site.command("shell", "-c", code).strip().splitlines()[-1])
-    assert found["open"] == 0
-    return list(found["records"])
+    return list(found["records"]) if found["open"] == 0 else []
 
 
 def test_a_model_names_a_conversation_once_at_the_platform_s_expense(fresh_site: Callable[..., Site]) -> None:
@@ -95,7 +95,7 @@ def test_a_model_that_fails_costs_nobody_an_answer_or_a_token(fresh_site: Callab
     assert again.closing.name == "message.completed"
     assert title_of(chat, turn.started["conversation_id"]) == "What is a leap second?"
     assert len(asked_for_titles(site)) == before + 1  # the next try is a minute away
-    assert paid_by_the_platform(site) == []
+    assert until(lambda: paid_by_the_platform(site)) == [[turn.started["conversation_id"], 0, "local_estimate"]]
     site.command("audit_ledger")
 
 
@@ -143,13 +143,14 @@ def test_a_call_whose_process_died_is_charged_to_the_platform_and_tried_again(mo
     (record,) = UsageRecord.objects.filter(user_id=PLATFORM_ID)
     assert (record.source, record.conversation_id) == ("hold_amount", found.id)
     assert sound()
-    title_rows.settle(wanted.hold_id, None)  # the process was only slow: nothing is left for it to do
+    nothing = free_of_charge("", found.id)
+    title_rows.settle(wanted.hold_id, nothing)  # the process was only slow: nothing is left for it to do
     assert sound()
     for _ in range(title_rows.MOST_TRIES - 1):
         Conversation.objects.update(title_tried_at=past)
         again = title_rows.claim(model, "another")
         assert again is not None
-        title_rows.settle(again.hold_id, None)
+        title_rows.settle(again.hold_id, nothing)
     Conversation.objects.update(title_tried_at=past)
     assert title_rows.claim(model, "another") is None
     assert sound()

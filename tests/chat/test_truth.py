@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,19 @@ MODELS = {
 }
 
 pytestmark = pytest.mark.slow
+
+
+RECORDS = """
+import json; from quotas.models import UsageRecord
+found = UsageRecord.objects.filter(user__email__in={emails})
+print(json.dumps([[str(one.hold_id), one.upstream_id, one.tokens] for one in found]))
+"""
+
+
+def records(site: Site, chats: list[Chat]) -> dict[str, tuple[str, int]]:
+    """The usage records of these users: by their hold, the upstream's name for the call and its tokens."""
+    said = site.command("shell", "-c", RECORDS.format(emails=[chat.user.email for chat in chats]))
+    return {hold: (upstream_id, tokens) for hold, upstream_id, tokens in json.loads(said.strip().splitlines()[-1])}
 
 
 def one_turn(chat: Chat, kind: str, number: int) -> None:
@@ -50,9 +64,16 @@ def test_over_200_mixed_turns_the_charge_is_the_upstream_s_bill_to_the_token(liv
         time.sleep(0.3)
     assert [chat.held for chat in chats] == [0, 0, 0, 0]
     mine = [dispatch for dispatch in dispatches(live_site) if dispatch["generation_id"] not in seen]
-    assert len(mine) >= 150
     # An answer that can't be read has no first token, and so is free whatever its provider bills.
     billed = [dispatch for dispatch in mine if dispatch["model"] != "sandbox/garbage"]
     assert sum(chat.used for chat in chats) == sum(dispatch["usage"]["total_tokens"] for dispatch in billed)
+    # Each call has its record and each record its call, refused and failed ones too.
+    recorded = records(live_site, chats)
+    assert {dispatch["metadata"]["call"] for dispatch in mine} == set(recorded)
+    assert len(mine) == len(recorded) == 200
+    for dispatch in mine:
+        upstream_id, tokens = recorded[dispatch["metadata"]["call"]]
+        assert upstream_id in {"", dispatch["generation_id"]}
+        assert tokens == (0 if dispatch["model"] == "sandbox/garbage" else dispatch["usage"]["total_tokens"])
     for chat in chats:
         live_site.command("audit_ledger", chat.user.email)

@@ -68,7 +68,8 @@ class Followed:
 class Load:
     """Clients of a site: `failures` has a line for whatever did not go as it must.
 
-    With ``patient``, a request that nobody answered is sent again, under its idempotency key.
+    With ``patient``, a request that nobody answered is sent again, under its idempotency key, for as long as
+    the load goes on and a minute more: whether anybody serves is the business of whoever kills.
     """
 
     site: Site
@@ -78,6 +79,7 @@ class Load:
     turns: list[Followed] = field(default_factory=list)
     answered: int = 0
     _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _over_since: float = field(default=float("inf"))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def client(self, user: Newcomer, *, keep: bool = True) -> httpx.AsyncClient:
@@ -100,6 +102,7 @@ class Load:
     async def end(self) -> None:
         """Begin nothing new, and wait for what runs."""
         self._over.set()
+        self._over_since = time.monotonic()
         await asyncio.gather(*self._tasks)
 
     # Streams --------------------------------------------------------------------------------------
@@ -131,9 +134,9 @@ class Load:
         self, client: httpx.AsyncClient, turn: Followed, body: dict[str, Any], *, until_broken: bool = False
     ) -> None:
         """Send, and resume wherever the connection ends until the turn does."""
-        end = time.monotonic() + 120
+        began = time.monotonic()
         key = {"Idempotency-Key": secrets.token_hex(12)} if self.patient else {}
-        while not turn.completed and not turn.trouble and time.monotonic() < end:
+        while not turn.completed and not turn.trouble and not self._given_up(began):
             if turn.started:
                 url = f"/api/chat/stream/{turn.started['turn_id']}"
                 request = client.build_request("GET", url, headers={"Last-Event-ID": turn.last_id})
@@ -149,6 +152,10 @@ class Load:
                 if turn.started and until_broken:
                     return
                 await asyncio.sleep(0.2 if self.patient else 0)
+
+    def _given_up(self, began: float) -> bool:
+        at = time.monotonic()
+        return at > self._over_since + 60 if self.patient else at > began + 120
 
     async def _read(self, client: httpx.AsyncClient, request: httpx.Request, turn: Followed) -> None:
         response = await client.send(request, stream=True)

@@ -1,7 +1,7 @@
 """Web processes killed one after the other in mid-stream: nothing acknowledged is lost, nothing charged twice.
 
-Thirty kills by default, five hundred with --full, ONEAI_KILLS of them when it is set. The seed is
-printed; ONEAI_SEED repeats a run.
+Whoever serves may be hit, also the last one. Thirty kills by default, five hundred with --full,
+ONEAI_KILLS of them when it is set. The seed is printed; ONEAI_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -37,14 +37,25 @@ holds = {hold.id: hold for hold in Hold.objects.all()}
 records = {}
 for record in UsageRecord.objects.all():
     records.setdefault(record.hold_id, []).append(
-        {"tokens": record.tokens, "source": record.source, "upstream_id": record.upstream_id})
+        {"tokens": record.tokens, "nano_usd": record.nano_usd, "source": record.source})
 contents = dict(Message.objects.values_list("id", "content"))
 print("ROWS " + json.dumps([
     {"turn_id": str(one.turn_id), "question": contents.get(one.turn.user_message_id), "state": one.state,
      "content": contents.get(one.message_id), "upstream_id": one.upstream_id, "delivered": one.delivered_bytes,
-     "hold": holds[one.hold_id].state, "records": records.get(one.hold_id, [])}
+     "pid": int(one.worker.split(":")[1]), "hold_id": str(one.hold_id), "hold": holds[one.hold_id].state,
+     "ended": one.finished_at.timestamp() if one.finished_at else None,
+     "closed": holds[one.hold_id].closed_at.timestamp() if holds[one.hold_id].closed_at else None,
+     "records": records.get(one.hold_id, [])}
     for one in Generation.objects.select_related("turn")]))
 """
+
+
+@dataclass
+class Death:
+    """When a process was killed: on the clock that the readers have, and on the one that rows have."""
+
+    monotonic: float = field(default_factory=time.monotonic)
+    wall: float = field(default_factory=time.time)
 
 
 def rows(site: Site) -> list[dict[str, Any]]:
@@ -61,40 +72,23 @@ def serving(site: Site) -> list[int]:
     return [pid for pid in children if f'"process_serving", "pid": {pid},' in log]
 
 
-async def kill(site: Site, count: int, dice: random.Random) -> list[float]:
-    """Kill so many processes at random moments, mostly one, sometimes several at once; when each died."""
-    killed: dict[int, float] = {}
+async def kill(site: Site, count: int, dice: random.Random) -> dict[int, Death]:
+    """Kill so many processes at random moments, mostly one, sometimes several at once; how each died."""
+    killed: dict[int, Death] = {}
     while len(killed) < count:
         await asyncio.sleep(dice.uniform(0.05, 1.2))
         alive = [pid for pid in serving(site) if pid not in killed]
-        if len(alive) < 2:
-            continue  # else, on a slow machine, nobody would ever be served, and so nothing cut off
         for pid in dice.sample(alive, min(dice.choice((1, 1, 1, 2, 3, 4)), len(alive), count - len(killed))):
+            killed[pid] = Death()
             os.kill(pid, signal.SIGKILL)
-            killed[pid] = time.monotonic()
             if len(killed) % 50 == 0:
                 print(f"{len(killed)} killed", flush=True)
-    return list(killed.values())
+    return killed
 
 
-def lost_seconds(turn: Followed, stored: str) -> float:
-    """How old the oldest text was, when its process died, that the reader had and the database has not."""
-    lost = [at for at, length in turn.heard if length > len(stored)]
-    if not lost:
-        return 0.0
-    # The process died with the connection that had brought the last text.
-    return min(broken for broken in turn.broken if broken >= turn.heard[-1][0]) - lost[0]
-
-
-def unevenness(turns: list[Followed]) -> float:
-    """The longest that a reader waited for a delta beyond the tenth of a second that there is between two."""
-    gaps = [0.0]
-    for turn in turns:
-        times = [at for at, _ in turn.heard]
-        for before, after in pairwise(times):
-            if not any(before <= broken <= after for broken in turn.broken):
-                gaps.append(after - before - 0.1)
-    return sorted(gaps)[int(len(gaps) * 0.999)]
+def lost_seconds(turn: Followed, stored: str, death: Death) -> float:
+    """For how long, when its process died, the reader had had the oldest text that the database has not."""
+    return max((death.monotonic - at for at, length in turn.heard if length > len(stored)), default=0.0)
 
 
 @pytest.mark.timeout(5400)
@@ -108,7 +102,7 @@ def test_processes_killed_in_mid_stream_lose_no_question_and_at_most_a_second_of
     users = unlimited(site, 4)
     before = len(dispatches(site))
 
-    async def under_fire() -> tuple[Load, list[float]]:
+    async def under_fire() -> tuple[Load, dict[int, Death]]:
         load = Load(site, users, patient=True)
         load.start(streams=STREAMS, requests_a_second=0, content="Tell me.", model="sandbox/slow", max_tokens=60)
         await asyncio.sleep(1)
@@ -122,52 +116,63 @@ def test_processes_killed_in_mid_stream_lose_no_question_and_at_most_a_second_of
     while sum(chat.held for chat in chats) and time.monotonic() < end:
         time.sleep(0.3)
     assert sum(chat.held for chat in chats) == 0, "not settled within 30 s of the last turn's end"
-    generations = {row["turn_id"]: row for row in rows(site)}
+    found = rows(site)
+    site.command("audit_ledger")
 
-    # Every turn that a reader was told of is there, has come to its end for the reader in time, and lost no more
-    # than the last second, on a machine that kept up; where it did not, than that and what it was late.
+    # Every turn that a reader was told of is there, whole but for the last second before its process died.
     assert load.failures == []
     assert len(load.turns) >= STREAMS
-    losses, waits = [0.0], [0.0]
+    generations = {row["turn_id"]: row for row in found}
+    losses = [0.0]
     for turn in load.turns:
         row = generations[turn.started["turn_id"]]
         assert row["question"] == "Tell me."
-        assert row["state"] in {"complete", "interrupted", "failed"}
         shared = min(len(turn.text), len(row["content"]))
         assert turn.text[:shared] == row["content"][:shared]
-        losses.append(lost_seconds(turn, row["content"]))
-        if turn.broken and row["state"] != "complete":
-            waits.append(turn.ended_at - [at for at in killed if at < turn.ended_at][-1])
-    late = unevenness(load.turns)
-
-    # Each dispatch has one record of what it used, or its generation was released for a reason in the documents.
-    seen = {one["generation_id"]: one for one in dispatches(site)[before:]}
-    kinds: Counter[str] = Counter()
-    for row in generations.values():
-        assert len(row["records"]) <= 1
-        billed = seen.pop(row["upstream_id"], None)
-        if row["records"]:
-            [record] = row["records"]
-            kinds[record["source"]] += 1
-            if billed and record["source"] != "local_estimate":
-                assert record["tokens"] == billed["usage"]["total_tokens"]
+        if row["pid"] in killed:
+            losses.append(lost_seconds(turn, row["content"], killed[row["pid"]]))
         else:
-            kinds["released"] += 1
-            assert row["hold"] == "released"
+            assert row["state"] == "complete"
+            assert turn.text == row["content"]
+
+    # Also a turn that nobody was told of ends, and its hold with it, within 30 s of its process.
+    ends, settled = [0.0], [0.0]
+    for row in found:
+        assert row["state"] in {"complete", "interrupted"}
+        if row["state"] == "interrupted":
+            death = killed[row["pid"]].wall
+            ends.append(row["ended"] - death)
+            settled.append(row["closed"] - death)
+
+    # Each call that the upstream saw has one record, of what it billed. A record without a call is of a process
+    # that died between its hold and its call, and nothing was charged.
+    calls = {one["metadata"]["call"]: one for one in dispatches(site)[before:]}
+    assert len(calls) == len(dispatches(site)) - before
+    kinds: Counter[str] = Counter()
+    for row in found:
+        [record] = row["records"]
+        call = calls.pop(row["hold_id"], None)
+        kinds[record["source"] if record["tokens"] else "free" if call else "never called"] += 1
+        if record["source"] != "local_estimate":
+            assert call is not None
+            assert record["tokens"] == call["usage"]["total_tokens"]
+        elif not record["tokens"]:
             assert not row["delivered"], "text was delivered for nothing"
-    # A process that dies before its first save has told nobody the upstream's number.
-    assert len(seen) <= sum(not row["upstream_id"] for row in generations.values())
-    site.command("audit_ledger")
+        if call is None:
+            assert (record["tokens"], record["nano_usd"], row["upstream_id"]) == (0, 0, "")
+            assert row["pid"] in killed
+    assert not calls, "calls without a record"
     figures = {
         "kills": len(killed),
         "turns": len(load.turns),
         "broken": sum(bool(turn.broken) for turn in load.turns),
-        "states": dict(Counter(row["state"] for row in generations.values())),
-        "settled": dict(kinds),
+        "states": dict(Counter(row["state"] for row in found)),
+        "records": dict(kinds),
         "text lost, s": round(max(losses), 2),
-        "machine late, s": round(late, 2),
-        "longest wait for the end, s": round(max(waits), 1),
+        "to the end of a turn, s": round(max(ends), 1),
+        "to the end of its hold, s": round(max(settled), 1),
     }
     print(json.dumps(figures))
-    assert max(losses) <= 1.0 + late
-    assert max(waits) <= 30
+    assert max(losses) <= 1.0
+    assert max(ends) <= 30
+    assert max(settled) <= 30
