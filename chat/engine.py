@@ -256,8 +256,19 @@ class Engine:
         except Refusal:
             if not waiting.done():
                 start.withdrawn = True
-                waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+                waiting.add_done_callback(partial(self._too_late, start))
             raise
+
+    def _too_late(self, start: Start, done: asyncio.Future[Started | Attached | Refusal]) -> None:
+        """See to a turn that was committed after its caller had been told that the database is away.
+
+        Whoever asks again under its idempotency key finds it going on; nobody else will ask for it.
+        """
+        if done.cancelled() or done.exception() is not None or not isinstance(started := done.result(), Started):
+            return
+        stream = self._produce(start, started)
+        if start.idempotency_key is None:
+            self.abandon(stream)
 
     def _produce(self, start: Start, started: Started) -> TurnStream:
         """The stream of a committed turn, and a producer for each of its generations."""
