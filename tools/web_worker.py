@@ -28,7 +28,6 @@ MOST_FILES: Final = 65536
 ACCEPTS: Final = 8  # at one go, so that siblings get their share of a burst
 KEEP_ALIVE_SECONDS: Final = 5
 SOCKET_FRAME_BYTES: Final = 512 * 1024
-SILENT_TICKS: Final = 100  # of 0.1 s: a connection without a whole request's head lives one to two times as long
 # After TERM the engine marks at 20 s what still runs, so that its readers are told before their connections
 # are closed; with its own end, all of it takes less than 30 s.
 PATIENCE_SECONDS: Final = 24.0
@@ -132,7 +131,6 @@ class Server(uvicorn.Server):
         self._notice = notice
         self._files = raise_file_limit()
         self._listener: Listener | None = None
-        self._silent: set[Any] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept."""
@@ -166,14 +164,9 @@ class Server(uvicorn.Server):
         loop.call_later(self._notice, signal.raise_signal, signal.SIGTERM)
 
     async def on_tick(self, counter: int) -> bool:
-        """Every 0.1 s: a sign of life each second, and a look at who connects and then asks for nothing."""
+        """Every 0.1 s: a sign of life each second."""
         if counter % 10 == 0:
             self._tell(LIVING)
-        if counter % SILENT_TICKS == 0:
-            silent = {one for one in self._connections() if _is_http(one) and one.cycle is None}
-            for connection in silent & self._silent:
-                connection.shutdown()
-            self._silent = silent
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
