@@ -192,3 +192,37 @@ def test_the_money_is_right_when_the_process_dies_while_the_database_is_away(
     assert turn.text.startswith(stored["content"]) or stored["content"].startswith(turn.text)
     assert chat.used == stored["usage"]["total_tokens"] == billed["usage"]["total_tokens"]
     assert "0 differences" in site.manage("audit_ledger", chat.user.email)
+
+
+SLOW = """
+from django.db import connection
+connection.cursor().execute('''
+CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2.5); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON generations FOR EACH STATEMENT EXECUTE FUNCTION rest();''')
+"""
+QUICK = "from django.db import connection; connection.cursor().execute('DROP TRIGGER slow ON generations')"
+
+
+@pytest.mark.postgresql
+def test_a_turn_that_is_written_after_its_sender_was_refused_is_answered_under_its_key_and_else_ended(
+    fresh_site: Callable[..., Site],
+) -> None:
+    site = fresh_site(worker=False)
+    chat = Chat(site, site.new_user("pro"))
+    key = {"Idempotency-Key": "again"}
+    before = len(dispatches(site))
+    site.command("shell", "-c", SLOW)
+    refused_soon(site, chat)
+    assert chat.send("Hello.", "sandbox/hello", headers=key).error["code"] == "unavailable"
+    site.command("shell", "-c", QUICK)
+    turn = chat.send("Hello.", "sandbox/hello", headers=key)
+    assert turn.closing.name == "message.completed"
+    assert turn.text == chat.message(turn)["content"]
+    deadline = time.monotonic() + 20
+    while chat.held and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [call["state"] for call in dispatches(site)[before:]] == ["completed"]  # nobody asked for the other again
+    states = "from chat.models import Generation; print(sorted(Generation.objects.values_list('state', flat=True)))"
+    assert "['complete', 'stopped']" in site.command("shell", "-c", states)
+    assert chat.used == dispatches(site)[-1]["usage"]["total_tokens"]
+    assert "0 differences" in site.manage("audit_ledger", chat.user.email)
