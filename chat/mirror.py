@@ -30,6 +30,7 @@ log = structlog.get_logger("mirror")
 POLL_SECONDS: Final = 0.25
 FED_POLL_SECONDS: Final = 1.0
 MOST_AT_ONCE: Final = 100
+LOOK_SECONDS: Final = 10.0  # a look that is given up is made again: a busy database would never be done with it
 
 
 @dataclass(slots=True, eq=False)
@@ -251,7 +252,8 @@ class Mirrors:
         at = self._loop.time()
         for mirror in mirrors:
             mirror.due = at + (FED_POLL_SECONDS if mirror.fed else POLL_SECONDS)
-        found = await database.run(turn_reading.look, {mirror.turn_id: mirror.asked() for mirror in mirrors})
+        asked = {mirror.turn_id: mirror.asked() for mirror in mirrors}
+        found = await database.run(turn_reading.look, asked, seconds=LOOK_SECONDS)
         for mirror in mirrors:
             changed, ahead = mirror.absorb(found[mirror.turn_id])
             if mirror.completed is None and (ahead or not mirror.fed):

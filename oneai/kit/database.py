@@ -31,19 +31,19 @@ def _guarded(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
         raise Refusal("unavailable", retry_after=2) from error
 
 
-async def run(work: Callable[..., Result], *args: Any) -> Result:
+async def run(work: Callable[..., Result], *args: Any, seconds: float = ANSWER_SECONDS) -> Result:
     """The result of ``work(*args)`` in a thread that keeps its connection. Refusal ``unavailable`` in an outage."""
-    return await answered(asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args))
+    return await answered(asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args), seconds)
 
 
-async def answered(work: Awaitable[Result]) -> Result:
-    """The result of ``work``; Refusal ``unavailable`` when the database has not answered in time.
+async def answered(work: Awaitable[Result], seconds: float = ANSWER_SECONDS) -> Result:
+    """The result of ``work``; Refusal ``unavailable`` when the database has not answered in ``seconds``.
 
     A server that hangs keeps its connections open and says nothing. SQLite has no server: there whoever
     waits, waits for a writer.
     """
     try:
-        async with asyncio.timeout(ANSWER_SECONDS if connection.vendor == "postgresql" else None):
+        async with asyncio.timeout(seconds if connection.vendor == "postgresql" else None):
             return await work
     except TimeoutError as error:
         raise Refusal("unavailable", retry_after=2) from error
