@@ -136,6 +136,7 @@ def test_three_hundred_turns_and_readers_who_leave_cost_no_task_and_no_descripto
     dice = random.Random(seed)
     site = fresh_site(worker=False, settings=MUCH)
     load = Load(site, unlimited(site, 3))
+    chats = [Chat(site, user) for user in load.users]
     [process] = psutil.Process(site.web_pid).children()
 
     def settled(most: int) -> int:
@@ -145,15 +146,24 @@ def test_three_hundred_turns_and_readers_who_leave_cost_no_task_and_no_descripto
             time.sleep(0.5)
         return now
 
+    def rest() -> None:
+        """Wait for the turns whose readers have left, and for the ends of their connections upstream."""
+        end = time.monotonic() + 60
+        while sum(chat.held for chat in chats) and time.monotonic() < end:
+            time.sleep(0.2)
+        time.sleep(2)
+
     asyncio.run(mixed(load, 40, dice))
-    time.sleep(3)
+    rest()
     before, threads = descriptors(process.pid), process.num_threads()
     asyncio.run(mixed(load, 300, dice))
+    rest()
     after = settled(before)
     assert after <= before, f"{after} descriptors, before {before}"
     assert process.num_threads() <= threads + 2
     renewed(site)
     asyncio.run(mixed(load, 1, dice))
+    rest()
     renewed(site)
     used, fresh = (int(found) for found in re.findall(r'"tasks":(\d+),"event":"draining"', site.log()))
     assert used <= fresh, f"{used} tasks at the end, {fresh} in a new process"

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -54,6 +55,17 @@ async def renew_by_hup(site: Site) -> None:
     await until(lambda: all(map(ended, old)), 60.0 * len(old), "every process is replaced after HUP")
 
 
+async def answered_by_the_end_of(pids: list[int], load: Load) -> list[int]:
+    """How many requests had been answered when each of these processes was gone."""
+    left, counts = set(pids), []
+    while left:
+        for pid in [pid for pid in left if ended(pid)]:
+            left.remove(pid)
+            counts.append(load.answered)
+        await asyncio.sleep(0.05)
+    return counts
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -67,21 +79,23 @@ def test_no_request_fails_and_every_stream_is_whole_while_all_processes_are_repl
     users = unlimited(site, 5)
     old = workers(site)
 
-    async def renewed_under_load() -> Load:
+    async def renewed_under_load() -> tuple[Load, list[int]]:
         load = Load(site, users)
         if full:
             load.start(streams=100, requests_a_second=50, content="Tell me.", model="sandbox/slow", max_tokens=80)
         else:
             load.start(streams=12, requests_a_second=20, content="Tell me.", model="sandbox/slow", max_tokens=30)
         await asyncio.sleep(2)
+        counting = asyncio.create_task(answered_by_the_end_of(old, load))
         await renew(site)
+        counts = await counting
         await load.end()
-        return load
+        return load, counts
 
-    load = asyncio.run(renewed_under_load())
-    print(f"{load.answered} requests, {len(load.turns)} streams, {len(load.failures)} failures")
+    load, counts = asyncio.run(renewed_under_load())
+    print(f"{load.answered} requests ({counts} by each end), {len(load.turns)} streams, {len(load.failures)} failures")
     assert load.failures == []
-    assert load.answered > 100
+    assert all(before < after for before, after in pairwise([0, *counts])), "nobody asked while a process was replaced"
     assert {turn.closing.name for turn in load.turns if turn.closing} == {"message.completed"}
     assert len(workers(site)) == processes
     assert not set(old) & set(workers(site))
