@@ -42,6 +42,7 @@ log = structlog.get_logger("sweeper")
 LEASE: Final = timedelta(seconds=10)  # longer than all the looks of one sweep take
 MOST_MARKED: Final = 200
 MOST_ASKED: Final = 16
+LONGEST_SWEEP: Final = 1.0  # seconds; after this the rest is for the next sweep, or for another process
 ASKED_AT_ONCE: Final = 8
 # Seconds to the next look after each claim without a record; after the last, the estimate. A crash is
 # settled within 30 s, of which the missing heartbeat takes 12; the claim that marks it is the first. After
@@ -99,17 +100,22 @@ def sweep_once() -> int:
         return 0
     lost = _claim(MOST_MARKED, silent=_hearing.good, checked=False)
     _mark_lost(lost)
-    found = _claim(MOST_ASKED, silent=False, checked=True)
-    _mark_lost(found)  # whoever claimed it before has died as well
-    for case in _asked([case for case in found if not case.lost]):
-        try:
-            _settle(case)
-        except Exception:
-            # The lease brings it back; one bad row must not keep the others waiting.
-            log.exception("sweep_failed", hold=str(case.hold.id))
-        else:
-            _hearing.note()
-    return len(lost) + len(found)
+    looked = len(lost)
+    end = time.monotonic() + LONGEST_SWEEP
+    while found := _claim(MOST_ASKED, silent=False, checked=True):
+        looked += len(found)
+        _mark_lost(found)  # whoever claimed it before has died as well
+        for case in _asked([case for case in found if not case.lost]):
+            try:
+                _settle(case)
+            except Exception:
+                # The lease brings it back; one bad row must not keep the others waiting.
+                log.exception("sweep_failed", hold=str(case.hold.id))
+            else:
+                _hearing.note()
+        if len(found) < MOST_ASKED or time.monotonic() > end:
+            break
+    return looked
 
 
 def _claim(most: int, *, silent: bool, checked: bool) -> list[_Case]:
