@@ -173,6 +173,20 @@ def dispatches(site: Site) -> list[dict[str, Any]]:
     return list(answer["dispatches"] if isinstance(answer, dict) else answer)
 
 
+_RECORDS = """
+import json; from quotas.models import UsageRecord
+found = UsageRecord.objects.filter(user__email__in={emails})
+print(json.dumps([[str(one.hold_id), one.upstream_id, one.tokens] for one in found]))
+"""
+
+
+def records(chats: list[Chat]) -> dict[str, tuple[str, int]]:
+    """The usage records of these users: by our name for the call, the upstream's name for it and its tokens."""
+    emails = [chat.user.email for chat in chats]
+    said = chats[0].site.command("shell", "-v", "0", "-c", _RECORDS.format(emails=emails))
+    return {call: (upstream_id, tokens) for call, upstream_id, tokens in json.loads(said.strip().splitlines()[-1])}
+
+
 def duration_seconds(value: str) -> float:
     """A header such as ``12s`` in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)s", value)

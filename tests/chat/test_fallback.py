@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chat.client import Chat, Turn, dispatches
+from tests.chat.client import Chat, Turn, dispatches, records
 from tests.servers.site import Site
 
 SHELL = """
@@ -87,6 +87,9 @@ def test_another_model_answers_before_the_first_token_and_the_reader_is_told(cha
     new = dispatches(chat.site)[seen:]
     assert len(new) == 2
     assert settled(chat) == turn.closing.data["usage"]["total_tokens"] == new[1]["usage"]["total_tokens"]
+    recorded = records([chat])
+    assert [recorded.pop(call["metadata"]["call"])[1] for call in new] == [0, new[1]["usage"]["total_tokens"]]
+    assert not recorded
     again = chat.resume(turn.started["turn_id"])
     assert again.one("message.model") == told
 

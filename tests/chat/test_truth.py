@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.chat.client import Chat, dispatches
+from tests.chat.client import Chat, dispatches, records
 from tests.servers.site import Site
 
 KINDS = ("complete", "stopped", "cut", "failed")
@@ -21,19 +20,6 @@ MODELS = {
 }
 
 pytestmark = pytest.mark.slow
-
-
-RECORDS = """
-import json; from quotas.models import UsageRecord
-found = UsageRecord.objects.filter(user__email__in={emails})
-print(json.dumps([[str(one.hold_id), one.upstream_id, one.tokens] for one in found]))
-"""
-
-
-def records(site: Site, chats: list[Chat]) -> dict[str, tuple[str, int]]:
-    """The usage records of these users: by their hold, the upstream's name for the call and its tokens."""
-    said = site.command("shell", "-c", RECORDS.format(emails=[chat.user.email for chat in chats]))
-    return {hold: (upstream_id, tokens) for hold, upstream_id, tokens in json.loads(said.strip().splitlines()[-1])}
 
 
 def one_turn(chat: Chat, kind: str, number: int) -> None:
@@ -68,7 +54,7 @@ def test_over_200_mixed_turns_the_charge_is_the_upstream_s_bill_to_the_token(liv
     billed = [dispatch for dispatch in mine if dispatch["model"] != "sandbox/garbage"]
     assert sum(chat.used for chat in chats) == sum(dispatch["usage"]["total_tokens"] for dispatch in billed)
     # Each call has its record and each record its call, refused and failed ones too.
-    recorded = records(live_site, chats)
+    recorded = records(chats)
     assert {dispatch["metadata"]["call"] for dispatch in mine} == set(recorded)
     assert len(mine) == len(recorded) == 200
     for dispatch in mine:
