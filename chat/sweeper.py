@@ -266,7 +266,11 @@ def _charge(generation: Generation, hold: DueHold, charge: Charge, *, estimated:
                 settling=Settling.CHARGE,
                 charge=charge,
                 message_id=generation.message_id,
+                error=generation.error,
                 usage=usage_json(charge, estimated),
+                upstream_id=generation.upstream_id,
+                delivered_bytes=generation.delivered_bytes,
+                provider=generation.provider,
                 late=True,
             )
         ]

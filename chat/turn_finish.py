@@ -3,7 +3,8 @@
 An end settles or releases the hold, or leaves it to the sweeper when the upstream's figure is still
 to come. Every change is conditional, so a producer that was only paused, a sweeper and a second
 sweeper can all try: one settles. The text is its producer's: a sweeper marks a generation whose
-producer it can't hear, and the producer takes the mark back when it can be heard again.
+producer it can't hear, and the producer takes the mark back when it can be heard again, unless it was
+settled meanwhile: without an open hold nobody would notice its death.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from chat.models import Generation, Message, Turn
 from chat.turn_jobs import Finish, Finished, Progress, Settling, Stop
 from oneai.kit import rows
 from oneai.kit.money import usd_string
-from quotas.ledger import Book, Charge, heartbeat
+from quotas.ledger import Book, Charge, heartbeat, still_open
 
 _RUNNING: Final = "= 'running'"
 _STREAMING: Final = "= 'streaming'"
@@ -62,6 +63,10 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
             if job.message_id is not None
         ],
     )
+    # A producer that took its mark back while its hold was being settled has nobody to watch over it.
+    again = [job for job in late if job.error is not None]
+    _end_generations(again, at, by_producer=False, settled=True)
+    _end_messages(again, by_producer=False, settled=True)
     ends = [job for job in jobs if not job.late]
     for by_producer in (True, False):
         for settled in (True, False):
@@ -71,7 +76,7 @@ def apply(jobs: Sequence[Finish], book: Book, at: datetime) -> dict[int, Finishe
     kept_answers.save(job.kept for job in ends)
     noted = [{"id": job.message_id, "metadata": job.metadata} for job in ends if job.message_id and job.metadata]
     rows.update(Message, noted)
-    _end_turns(ends, at)
+    _end_turns([*ends, *again], at)
     return results
 
 
@@ -144,7 +149,8 @@ def apply_progress(jobs: Sequence[Progress], at: datetime) -> dict[int, bool]:
     }
     lost = {row["id"]: row for row in noticed.values() if row["state"] == Generation.State.INTERRUPTED}
     if lost:
-        _take_back([job for job in jobs if job.generation_id in lost], lost)
+        here = still_open([job.hold_id for job in jobs if job.generation_id in lost])
+        _take_back([job for job in jobs if job.generation_id in lost and job.hold_id in here], lost)
     rows.update(
         Message,
         [

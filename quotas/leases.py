@@ -73,6 +73,12 @@ def heartbeat(hold_ids: Sequence[UUID], at: datetime) -> None:
         cursor.execute(sql, [this.to_db("heartbeat_at", at), *ids])
 
 
+def still_open(hold_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these holds that nobody has closed."""
+    found = rows.select(Hold, ("id",), by="id", values=hold_ids, where="state IN ('held', 'orphaned')")
+    return {row["id"] for row in found}
+
+
 _DUE: Final = (
     # The first condition stands by itself, letter by letter that of the partial index holds_open:
     # only so is it used, and a sweep costs what is open, not what there ever was.

@@ -10,7 +10,7 @@ from quotas.book import Book
 from quotas.ceiling import Contended
 from quotas.cost import Price, cost_nano
 from quotas.figures import Admitted, Charge, LimitState
-from quotas.leases import STALE_AFTER, DueHold, anything_due, claim_due, heartbeat
+from quotas.leases import STALE_AFTER, DueHold, anything_due, claim_due, heartbeat, still_open
 from quotas.rates import RateState
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "claim_due",
     "cost_nano",
     "heartbeat",
+    "still_open",
 ]

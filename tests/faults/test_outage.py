@@ -162,6 +162,31 @@ def test_a_producer_that_was_taken_for_dead_and_lives_takes_its_answer_back(fres
     assert chat.resume(turn_id).text == reading.turn.text
 
 
+@pytest.mark.long
+def test_a_producer_that_comes_back_after_its_hold_was_settled_and_then_dies_leaves_no_reader_waiting(
+    fresh_site: Callable[..., Site],
+) -> None:
+    site = fresh_site(pace="human")
+    chat = Chat(site, site.new_user("pro"))
+    with chat.opened("Tell me a long story.", "sandbox/long", max_tokens=4000) as (_, events):
+        started = next(events).data
+        for _ in range(40):
+            next(events)
+        site.send(signal.SIGSTOP)
+        deadline = time.monotonic() + 60
+        settled = "from quotas.models import Hold; print(list(Hold.objects.values_list('state', flat=True)))"
+        while "['settled']" not in site.command("shell", "-c", settled) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        site.send(signal.SIGCONT)
+        for _ in range(120):  # it goes on, and saves
+            next(events)
+        site.kill()
+    site.start()
+    assert chat.resume(started["turn_id"]).closing.data["error"]["code"] == "interrupted"
+    assert chat.held == 0
+    site.command("audit_ledger")
+
+
 @pytest.mark.postgresql
 def test_the_money_is_right_when_the_process_dies_while_the_database_is_away(
     own_postgres: Postgres, fresh_site: Callable[..., Site]
