@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -42,7 +41,8 @@ contents = dict(Message.objects.values_list("id", "content"))
 print("ROWS " + json.dumps([
     {"turn_id": str(one.turn_id), "question": contents.get(one.turn.user_message_id), "state": one.state,
      "content": contents.get(one.message_id), "upstream_id": one.upstream_id, "delivered": one.delivered_bytes,
-     "pid": int(one.worker.split(":")[1]), "hold_id": str(one.hold_id), "hold": holds[one.hold_id].state,
+     "pid": int(one.worker.split(":")[1]), "began": one.created_at.timestamp(),
+     "hold_id": str(one.hold_id), "hold": holds[one.hold_id].state,
      "ended": one.finished_at.timestamp() if one.finished_at else None,
      "closed": holds[one.hold_id].closed_at.timestamp() if holds[one.hold_id].closed_at else None,
      "records": records.get(one.hold_id, [])}
@@ -50,12 +50,18 @@ print("ROWS " + json.dumps([
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class Death:
     """When a process was killed: on the clock that the readers have, and on the one that rows have."""
 
+    pid: int
     monotonic: float = field(default_factory=time.monotonic)
     wall: float = field(default_factory=time.time)
+
+
+def death_of(row: dict[str, Any], deaths: list[Death]) -> Death | None:
+    """How the process died in which a generation began; numbers of processes are used again."""
+    return next((death for death in deaths if death.pid == row["pid"] and death.wall > row["began"]), None)
 
 
 def rows(site: Site) -> list[dict[str, Any]]:
@@ -65,25 +71,27 @@ def rows(site: Site) -> list[dict[str, Any]]:
     return list(json.loads(line[5:]))
 
 
-def serving(site: Site) -> list[int]:
+def serving(site: Site) -> list[psutil.Process]:
     """The web processes that have said that they serve and are still there."""
     log = site.log()
-    children = [one.pid for one in psutil.Process(site.web_pid).children() if one.status() != psutil.STATUS_ZOMBIE]
-    return [pid for pid in children if f'"process_serving", "pid": {pid},' in log]
+    children = [one for one in psutil.Process(site.web_pid).children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in children if f'"process_serving", "pid": {one.pid},' in log]
 
 
-async def kill(site: Site, count: int, dice: random.Random) -> dict[int, Death]:
+async def kill(site: Site, count: int, dice: random.Random) -> list[Death]:
     """Kill so many processes at random moments, mostly one, sometimes several at once; how each died."""
-    killed: dict[int, Death] = {}
-    while len(killed) < count:
+    deaths: list[Death] = []
+    dead: set[psutil.Process] = set()  # tells two processes of the same number apart
+    while len(deaths) < count:
         await asyncio.sleep(dice.uniform(0.05, 1.2))
-        alive = [pid for pid in serving(site) if pid not in killed]
-        for pid in dice.sample(alive, min(dice.choice((1, 1, 1, 2, 3, 4)), len(alive), count - len(killed))):
-            killed[pid] = Death()
-            os.kill(pid, signal.SIGKILL)
-            if len(killed) % 50 == 0:
-                print(f"{len(killed)} killed", flush=True)
-    return killed
+        alive = [process for process in serving(site) if process not in dead]
+        for process in dice.sample(alive, min(dice.choice((1, 1, 1, 2, 3, 4)), len(alive), count - len(deaths))):
+            deaths.append(Death(process.pid))
+            process.kill()
+            dead.add(process)
+            if len(deaths) % 50 == 0:
+                print(f"{len(deaths)} killed", flush=True)
+    return deaths
 
 
 def lost_seconds(turn: Followed, stored: str, death: Death) -> float:
@@ -102,15 +110,15 @@ def test_processes_killed_in_mid_stream_lose_no_question_and_at_most_a_second_of
     users = unlimited(site, 4)
     before = len(dispatches(site))
 
-    async def under_fire() -> tuple[Load, dict[int, Death]]:
+    async def under_fire() -> tuple[Load, list[Death]]:
         load = Load(site, users, patient=True)
         load.start(streams=STREAMS, requests_a_second=0, content="Tell me.", model="sandbox/slow", max_tokens=60)
         await asyncio.sleep(1)
-        killed = await kill(site, count, random.Random(seed))
+        deaths = await kill(site, count, random.Random(seed))
         await load.end()
-        return load, killed
+        return load, deaths
 
-    load, killed = asyncio.run(under_fire())
+    load, deaths = asyncio.run(under_fire())
     chats = [Chat(site, user) for user in users]
     end = time.monotonic() + 30
     while sum(chat.held for chat in chats) and time.monotonic() < end:
@@ -129,20 +137,22 @@ def test_processes_killed_in_mid_stream_lose_no_question_and_at_most_a_second_of
         assert row["question"] == "Tell me."
         shared = min(len(turn.text), len(row["content"]))
         assert turn.text[:shared] == row["content"][:shared]
-        if row["pid"] in killed:
-            losses.append(lost_seconds(turn, row["content"], killed[row["pid"]]))
-        else:
-            assert row["state"] == "complete"
+        if row["state"] == "complete":
             assert turn.text == row["content"]
+        else:
+            death = death_of(row, deaths)
+            assert death is not None, "interrupted, and nobody had died"
+            losses.append(lost_seconds(turn, row["content"], death))
 
     # Also a turn that nobody was told of ends, and its hold with it, within 30 s of its process.
     ends, settled = [0.0], [0.0]
     for row in found:
         assert row["state"] in {"complete", "interrupted"}
+        death = death_of(row, deaths)
         if row["state"] == "interrupted":
-            death = killed[row["pid"]].wall
-            ends.append(row["ended"] - death)
-            settled.append(row["closed"] - death)
+            assert death is not None, "interrupted, and nobody had died"
+            ends.append(row["ended"] - death.wall)
+            settled.append(row["closed"] - death.wall)
 
     # Each call that the upstream saw has one record, of what it billed. A record without a call is of a process
     # that died between its hold and its call, and nothing was charged.
@@ -160,10 +170,10 @@ def test_processes_killed_in_mid_stream_lose_no_question_and_at_most_a_second_of
             assert not row["delivered"], "text was delivered for nothing"
         if call is None:
             assert (record["tokens"], record["nano_usd"], row["upstream_id"]) == (0, 0, "")
-            assert row["pid"] in killed
+            assert row["state"] == "interrupted"
     assert not calls, "calls without a record"
     figures = {
-        "kills": len(killed),
+        "kills": len(deaths),
         "turns": len(load.turns),
         "broken": sum(bool(turn.broken) for turn in load.turns),
         "states": dict(Counter(row["state"] for row in found)),
