@@ -45,7 +45,6 @@ class Followed:
     trouble: str = ""
     heard: list[tuple[float, int]] = field(default_factory=list)
     broken: list[float] = field(default_factory=list)
-    ended_at: float = 0.0
 
     def take(self, event: Event) -> None:
         """Add an event; a gap or a double is trouble."""
@@ -60,7 +59,6 @@ class Followed:
             self.closing = event
         elif event.name == "turn.completed":
             self.completed = True
-            self.ended_at = time.monotonic()
         self.last_id = event.id
 
 
