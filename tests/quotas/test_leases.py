@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from oneai.kit.clock import now
-from quotas.ledger import STALE_AFTER, claim_due, heartbeat
+from quotas.ledger import STALE_AFTER, claim_due, heartbeat, still_open
 from quotas.models import Hold
 from tests.quotas.using import Purse
 
@@ -58,6 +58,18 @@ def test_a_claim_takes_no_more_than_asked_for_and_the_oldest_first(purse: Purse)
     late = at + timedelta(minutes=1)
     assert {due.id for due in claim_due(late, 2, LEASE)} == set(made[:2])
     assert {due.id for due in claim_due(late, 9, LEASE)} == set(made[2:])
+
+
+def test_what_is_silent_and_what_is_to_be_checked_are_claimed_together_or_apart(purse: Purse) -> None:
+    at = now()
+    (silent,), (checked,), (closed,) = purse.admit(at=at), purse.admit(at=at), purse.admit(at=at)
+    purse.orphan(checked, at=at)
+    purse.settle(closed, 10, at=at)
+    assert still_open([silent.hold_id, checked.hold_id, closed.hold_id]) == {silent.hold_id, checked.hold_id}
+    late = at + timedelta(minutes=1)
+    assert [due.id for due in claim_due(late, 9, LEASE, checked=False)] == [silent.hold_id]
+    assert [due.id for due in claim_due(late, 9, LEASE, silent=False)] == [checked.hold_id]
+    assert {due.id for due in claim_due(late + LEASE, 9, LEASE)} == {silent.hold_id, checked.hold_id}
 
 
 def test_a_producer_that_was_only_paused_may_still_settle_and_the_claimant_then_not(purse: Purse) -> None:
