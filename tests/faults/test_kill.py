@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
 from tests.chat.client import Chat, dispatches
+from tests.faults.load import unlimited
+from tests.servers.sandbox import Sandbox
 from tests.servers.site import Site
 
 pytestmark = pytest.mark.faults
@@ -86,3 +92,71 @@ def test_a_reader_follows_a_turn_of_another_process(fresh_site: Callable[..., Si
     text = "".join(event.data["text"] for event in own if event.name == "message.delta")
     assert {turn.text for turn in turns} == {text}
     assert {turn.closing.name for turn in turns} == {"message.completed"}
+
+
+class Mute(ThreadingHTTPServer):
+    """An upstream with the sandbox's models that writes a word now and then, and never says what it billed."""
+
+    daemon_threads = True
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(("127.0.0.1", 0), _Mute)
+        self.sandbox = sandbox.settings()["OPENROUTER_BASE_URL"]
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Mute(BaseHTTPRequestHandler):
+    server: Mute
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        if "/generation" in self.path:
+            time.sleep(60)
+            return
+        found = httpx.get(f"{self.server.sandbox}{self.path}", headers={"Authorization": self.headers["Authorization"]})
+        self._begin(found.headers["content-type"])
+        self.wfile.write(found.content)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._begin("text/event-stream")
+        chunk = json.dumps({"id": "gen-mute", "choices": [{"delta": {"content": "word "}}]})
+        try:
+            while True:
+                self.wfile.write(f"data: {chunk}\n\n".encode())
+                time.sleep(0.2)
+        except OSError:
+            pass
+
+    def _begin(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+
+
+@pytest.mark.long
+def test_readers_are_told_in_time_though_the_upstream_does_not_say_what_it_billed(
+    fresh_site: Callable[..., Site], sandbox: Sandbox
+) -> None:
+    upstream = Mute(sandbox)
+    url = f"http://127.0.0.1:{upstream.server_address[1]}"
+    site = fresh_site(settings={"OPENROUTER_BASE_URL": url})
+    (user,) = unlimited(site, 1)
+    turns = []
+    with ExitStack() as stack:
+        for _ in range(40):
+            _, events = stack.enter_context(Chat(site, user).opened("Tell me.", "sandbox/slow"))
+            turns.append(next(events).data["turn_id"])
+            next(event for event in events if event.name == "message.delta")
+        site.kill()
+    killed = time.monotonic()
+    site.start()
+    endings = [Chat(site, user).resume(turn).closing for turn in turns]
+    took = time.monotonic() - killed
+    print(f"forty readers were told {took:.1f} s after the kill")
+    assert {ending.data["error"]["code"] for ending in endings} == {"interrupted"}
+    assert took <= 30
+    upstream.shutdown()
+    upstream.server_close()
