@@ -2,7 +2,8 @@
 
 What it checks is what must hold at every committed state: the chain is whole, the counters are the
 sum of their entries, no admission went over its limit, open holds are what is held, and what was
-settled is what the usage records say, each call once and in the period of its admission.
+settled is what the usage records say, each call once and in the period of its admission; and the sums
+by day are those of the records.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from oneai.kit import rows
-from quotas import chain, holding
+from quotas import chain, holding, rollup
 from quotas.models import Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
 from quotas.policy import TOKENS
 
@@ -76,6 +77,8 @@ class _Replay:
         counters = {counter.id: counter for counter in QuotaCounter.objects.filter(user_id=self.account.pk)}
         self._counters(counters)
         self._holds(holds, usage, counters)
+        for row, stored, counted in rollup.differences(self.account.pk, self.account.zone, map(vars, usage.values())):
+            self.differs("usage.daily", row, str(stored), str(counted))
         return self.found
 
     def _entries(self) -> None:

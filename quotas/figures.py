@@ -29,7 +29,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a call really used and cost, and who says so."""
+    """What a call really used and cost, and who says so. ``billed_usd``: the upstream's own bill, in plain decimals."""
 
     tokens: int
     nano_usd: int
@@ -40,6 +40,7 @@ class Charge:
     cached_tokens: int = 0
     upstream_id: str = ""
     conversation_id: UUID | None = None
+    billed_usd: str = ""
 
     def __post_init__(self) -> None:
         if min(self.tokens, self.nano_usd, self.prompt_tokens, self.completion_tokens) < 0:

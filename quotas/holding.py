@@ -21,7 +21,7 @@ from quotas.rates import Window
 OPEN: Final = (Hold.State.HELD.value, Hold.State.ORPHANED.value)
 KNOWN_MOST: Final = 100_000
 
-ACCOUNT: Final = ("user_id", "anchor", "policy", "entry_seq", "chain_head", "in_flight", "windows")
+ACCOUNT: Final = ("user_id", "anchor", "zone", "policy", "entry_seq", "chain_head", "in_flight", "windows")
 _COUNTER: Final = (
     "id", "user_id", "model_id", "unit", "period_start", "reset_at", "quota_limit", "tokens_used", "held", "overrun"
 )  # fmt: skip
@@ -88,6 +88,7 @@ class Account:
     """A row of quota_accounts, the terms in force, and the counters of its current period by limit."""
 
     user_id: UUID
+    zone: str
     policy: Mapping[str, Any] | None
     entry_seq: int
     chain_head: str
@@ -107,8 +108,9 @@ def _make_missing(account_ids: Sequence[UUID]) -> None:
     """Rows for people who have none yet; their period begins when they signed up."""
     account, user = rows.table(QuotaAccount), rows.table(User)
     sql = (
-        f"INSERT INTO {account.name} (user_id, anchor, policy, entry_seq, chain_head, in_flight, windows, created_at) "  # noqa: S608
-        f"SELECT id, created_at, NULL, 0, '', 0, '{{}}', created_at FROM {user.name} "
+        f"INSERT INTO {account.name} "  # noqa: S608
+        "(user_id, anchor, zone, policy, entry_seq, chain_head, in_flight, windows, created_at) "
+        f"SELECT id, created_at, timezone, NULL, 0, '', 0, '{{}}', created_at FROM {user.name} "
         f"WHERE id IN ({rows.marks(len(account_ids))}) ORDER BY id ON CONFLICT DO NOTHING"
     )
     with connection.cursor() as cursor:
@@ -206,6 +208,7 @@ def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
     return {
         "user_id": user_id,
         "anchor": anchor,
+        "zone": "UTC",
         "policy": None,
         "entry_seq": 0,
         "chain_head": "",
@@ -219,6 +222,7 @@ def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: da
     start, end = period_edges(row["anchor"], at)
     return Account(
         user_id=row["user_id"],
+        zone=row["zone"],
         policy=row["policy"],
         entry_seq=row["entry_seq"],
         chain_head=row["chain_head"],

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
-from quotas import chain
+from quotas import chain, rollup
 from quotas.holding import Account, Counter, HoldState
 from quotas.models import Grant, Hold, LedgerEntry, QuotaAccount, QuotaCounter, UsageRecord
 
@@ -114,8 +114,10 @@ class Journal:
                 "cached_tokens": charge.cached_tokens,
                 "tokens": charge.tokens,
                 "nano_usd": charge.nano_usd,
+                "billed_usd": charge.billed_usd,
                 "source": UsageRecord.Source(charge.source).value,
                 "period_start": hold.period_start,
+                "asked_at": hold.created_at,
                 "at": self._at,
             }
         )
@@ -123,12 +125,14 @@ class Journal:
     # Writing -------------------------------------------------------------------------------------
     def write(self, accounts: Iterable[Account], counters: Iterable[Counter], holds: Iterable[HoldState]) -> None:
         """Write what is new or changed. IntegrityError when a row under our lock is not as we left it."""
+        accounts = list(accounts)
         self._write_accounts([account for account in accounts if account.changed])
         self._write_counters([counter for counter in counters if counter.is_new or counter.changed])
         self._write_holds([hold for hold in holds if hold.is_new or hold.changed or hold.relined])
         rows.insert(Grant, self._grants)
         rows.insert(LedgerEntry, self._entries)
         rows.insert(UsageRecord, self._usage)
+        rollup.note(self._usage, {account.user_id: account.zone for account in accounts})
         self._grants, self._entries, self._usage = [], [], []
 
     def _write_accounts(self, changed: list[Account]) -> None:

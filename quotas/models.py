@@ -23,13 +23,14 @@ class QuotaAccount(models.Model):
     It carries the head of the account's ledger chain, the number of open holds, ``windows`` (what was
     asked in each second of the last minute, by scope; see ``quotas.rates``) and ``policy``, a copy of
     the allowances and overrides in force or to come (written only by ``quotas.allowances`` under this
-    lock), so that admission reads one row.
+    lock), so that admission reads one row. ``zone`` is the time zone whose days ``usage_daily`` counts in.
     """
 
     user = models.OneToOneField(
         "accounts.User", on_delete=models.CASCADE, primary_key=True, related_name="quota_account"
     )
     anchor = models.DateTimeField()
+    zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
     policy = models.JSONField(null=True, blank=True)
     entry_seq = models.BigIntegerField(default=0)
     chain_head = models.CharField(max_length=64, default="")
@@ -262,6 +263,7 @@ class LedgerEntry(models.Model):
         db_table = "ledger_entries"
         verbose_name_plural = "ledger entries"
         constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
+        indexes = [models.Index(fields=["counter_id", "seq"], name="ledger_entries_of_counter")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seq}"
@@ -292,7 +294,11 @@ class Grant(models.Model):
 
 
 class UsageRecord(models.Model):
-    """What one dispatch used and cost, and where the figure comes from. One per hold, at most."""
+    """What one dispatch used and cost, and where the figure comes from. One per hold, at most.
+
+    ``asked_at`` is the moment of its admission, which gives its day; ``at`` that of its settlement.
+    ``billed_usd`` is the upstream's own bill as it gave it, in plain decimals; empty when it gave none.
+    """
 
     class Source(models.TextChoices):
         UPSTREAM_FINAL = "upstream_final"
@@ -316,16 +322,95 @@ class UsageRecord(models.Model):
     cached_tokens = models.BigIntegerField(default=0)
     tokens = models.BigIntegerField(default=0)
     nano_usd = models.BigIntegerField(default=0)
+    billed_usd = models.CharField(max_length=40, blank=True, default="", db_default="")
     source = models.CharField(max_length=16, choices=Source.choices)
     period_start = models.DateTimeField()
+    asked_at = models.DateTimeField()
     at = models.DateTimeField()
 
     class Meta:
         db_table = "usage_records"
         indexes = [
-            models.Index(fields=["user", "-at"], name="usage_records_of_user"),
+            models.Index(fields=["user", "asked_at", "id"], name="usage_records_by_day"),
             models.Index(fields=["upstream_id"], name="usage_records_by_upstream"),
         ]
 
     def __str__(self) -> str:
         return f"{self.reference} {self.tokens}"
+
+
+class UsageDaily(models.Model):
+    """The usage records of one account and day, added up; written with them by ``quotas.rollup``.
+
+    Rows of the part ``model`` are sums by model and key, rows of the part ``conversation`` by
+    conversation: each record is in one of either. What does not apply is empty, or the UUID of zeros.
+    ``day`` is that of the admission in the account's ``zone``; a day on which a period ends has rows of both.
+    """
+
+    class Part(models.TextChoices):
+        MODEL = "model"
+        CONVERSATION = "conversation"
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="usage_daily", db_index=False)
+    part = models.CharField(max_length=12, choices=Part.choices)
+    day = models.DateField()
+    period_start = models.DateTimeField()
+    model_id = models.CharField(max_length=200, blank=True)
+    api_key_id = models.UUIDField()
+    conversation_id = models.UUIDField()
+    calls = models.BigIntegerField(default=0)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    tokens = models.BigIntegerField(default=0)
+    nano_usd = models.BigIntegerField(default=0)
+    estimated_calls = models.BigIntegerField(default=0)
+    estimated_nano_usd = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "usage_daily"
+        verbose_name_plural = "usage by day"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "part", "day", "period_start", "model_id", "api_key_id", "conversation_id"],
+                name="usage_daily_one_per_day",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model_id or self.conversation_id}"
+
+
+class QuotaAlert(models.Model):
+    """A limit that was used to ``percent``, to be told by mail: once for each limit and period.
+
+    Written with the settlement that crossed the line, by ``quotas.alerts``; ``told_at`` set: the mail is in
+    the outbox, or the person does not want it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="quota_alerts", db_index=False)
+    counter_id = models.UUIDField()
+    percent = models.PositiveSmallIntegerField()
+    scope = models.CharField(max_length=200)
+    unit = models.CharField(max_length=8, choices=Unit.choices)
+    quota_limit = models.BigIntegerField()
+    used = models.BigIntegerField()
+    reset_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=now, editable=False)
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "quota_alerts"
+        constraints = [
+            models.UniqueConstraint(fields=["counter_id", "percent", "quota_limit"], name="quota_alerts_once")
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], condition=models.Q(told_at=None), name="quota_alerts_untold"),
+            models.Index(fields=["user", "created_at"], name="quota_alerts_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.scope} {self.unit}"
