@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from oneai.kit.money import usd_string
 from quotas.models import (
     Allowance,
     Grant,
@@ -18,22 +17,18 @@ from quotas.models import (
     Override,
     PlatformCounter,
     QuotaAccount,
+    QuotaAlert,
     QuotaCounter,
     Unit,
+    UsageDaily,
     UsageRecord,
 )
+from quotas.wording import amount_text
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
-
-
-def amount_text(unit: str, amount: int | None) -> str:
-    """An amount for people: tokens with separators, nano-USD as dollars; None is unlimited."""
-    if amount is None:
-        return "unlimited"
-    return f"{amount:,}" if unit == Unit.TOKENS else f"${usd_string(amount)}"
 
 
 class Ledgered(ModelAdmin):
@@ -156,6 +151,26 @@ class UsageRecordAdmin(Ledgered):
     @admin.display(description="cost", ordering="nano_usd")
     def cost(self, row: UsageRecord) -> str:
         return amount_text(Unit.NANO_USD, row.nano_usd)
+
+
+@admin.register(UsageDaily)
+class UsageDailyAdmin(Ledgered):
+    list_display = ["user", "day", "part", "model_id", "calls", "tokens", "cost", "period_start"]
+    list_filter = ["part"]
+    search_fields = (
+        "user__email",
+        "model_id",
+    )
+
+    @admin.display(description="cost", ordering="nano_usd")
+    def cost(self, row: UsageDaily) -> str:
+        return amount_text(Unit.NANO_USD, row.nano_usd)
+
+
+@admin.register(QuotaAlert)
+class QuotaAlertAdmin(Ledgered):
+    list_display = ["user", "percent", "scope", "unit", "created_at", "told_at", "reset_at"]
+    list_filter = ["percent"]
 
 
 @admin.register(Grant)

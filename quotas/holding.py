@@ -13,6 +13,7 @@ from django.db import connection
 from accounts.models import User
 from oneai.kit import rows
 from oneai.kit.clock import period_edges
+from quotas import alerts
 from quotas.admission import CounterState
 from quotas.models import Allowance, Hold, QuotaAccount, QuotaCounter
 from quotas.policy import RATES, LimitKey, Terms, micros, terms_at
@@ -33,7 +34,7 @@ _HOLD: Final = (
 
 @dataclass(slots=True)
 class Counter:
-    """A row of usage_quotas. ``is_new``: not in the table yet."""
+    """A row of usage_quotas. ``is_new``: not in the table yet; ``seen``: the alert it had reached when read."""
 
     id: UUID
     user_id: UUID
@@ -45,6 +46,7 @@ class Counter:
     used: int = 0
     held: int = 0
     overrun: int = 0
+    seen: int = 0
     is_new: bool = False
     changed: bool = False
 
@@ -198,6 +200,7 @@ def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: d
             used=row["tokens_used"],
             held=row["held"],
             overrun=row["overrun"],
+            seen=alerts.reached(row["unit"], row["quota_limit"], row["tokens_used"]),
         )
         for row in found
     ]

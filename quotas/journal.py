@@ -9,7 +9,7 @@ from uuid import UUID
 
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
-from quotas import chain, rollup
+from quotas import alerts, chain, rollup
 from quotas.holding import Account, Counter, HoldState
 from quotas.models import Grant, Hold, LedgerEntry, QuotaAccount, QuotaCounter, UsageRecord
 
@@ -172,6 +172,7 @@ class Journal:
             ],
             exactly=True,
         )
+        alerts.note(counters, self._at)
         for counter in counters:
             counter.is_new = counter.changed = False
 

@@ -8,11 +8,9 @@ another, ``follow_zone`` counts anew from the records, at the next look and not 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import lru_cache
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Min
@@ -20,6 +18,7 @@ from django.db.models import Min
 from oneai.kit import rows
 from oneai.kit.clock import now
 from quotas import holding
+from quotas.days import begin_of, day_of
 from quotas.models import QuotaAccount, UsageDaily, UsageRecord
 
 NONE: Final = UUID(int=0)
@@ -30,25 +29,6 @@ COUNTED: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cac
 SUMS: Final = ("calls", *COUNTED, "estimated_calls", "estimated_nano_usd")
 _DAYS_AT_ONCE: Final = 1000
 _MODEL, _CONVERSATION = UsageDaily.Part.MODEL.value, UsageDaily.Part.CONVERSATION.value
-
-
-@lru_cache(maxsize=512)
-def zone_of(name: str) -> tzinfo:
-    """The time zone of an IANA name; UTC for one that is not known."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return UTC
-
-
-def day_of(at: datetime, zone: str) -> date:
-    """The day that ``at`` lies in."""
-    return at.astimezone(zone_of(zone)).date()
-
-
-def begin_of(day: date, zone: str) -> datetime:
-    """The first moment of ``day``, in UTC."""
-    return datetime.combine(day, time.min, zone_of(zone)).astimezone(UTC)
 
 
 def lines(records: Iterable[Mapping[str, Any]], zones: Mapping[UUID, str], sign: int = 1) -> list[rows.Row]:
