@@ -263,7 +263,7 @@ class LedgerEntry(models.Model):
         db_table = "ledger_entries"
         verbose_name_plural = "ledger entries"
         constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
-        indexes = [models.Index(fields=["counter_id", "seq"], name="ledger_entries_of_counter")]
+        indexes = [models.Index(fields=["counter_id", "hold_id"], name="ledger_entries_of_hold")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seq}"

@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="ledgerentry",
-            index=models.Index(fields=["counter_id", "seq"], name="ledger_entries_of_counter"),
+            index=models.Index(fields=["counter_id", "hold_id"], name="ledger_entries_of_hold"),
         ),
         migrations.AddIndex(
             model_name="usagerecord",
