@@ -23,7 +23,7 @@ from oneai.kit.fields import choice_parameter, text_parameter
 from oneai.kit.money import usd_string
 from oneai.kit.paging import PAGE_PARAMETERS, Pages, slice_of
 from quotas import usage
-from quotas.api.usage_shapes import UsageRecordShape, AccountUsageShape
+from quotas.api.usage_shapes import AccountUsageShape, UsageRecordShape
 from quotas.models import UsageRecord
 from quotas.records import entries_of, record_json
 from quotas.usage import Account, Group, Groups, Span, Sums
