@@ -28,6 +28,8 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """By the name of a group: the column that it is by, and the part of the rows that have it."""
 USUAL_DAYS: Final = 30
+FIRST_DAY: Final = date(1970, 1, 31)
+LAST_DAY: Final = date(9998, 12, 31)
 _LONGEST_PERIOD: Final = timedelta(days=400)
 _A_DAY: Final = timedelta(days=1)
 

@@ -42,14 +42,17 @@ _COLUMNS: Final = (
 
 
 def day_parameter(request: Request, name: str) -> date | None:
-    """The query parameter ``name`` as a day; None when it isn't there. Refusal ``invalid_value``."""
+    """The query parameter ``name`` as a day; None when it isn't there. Refusal ``invalid_value``.
+
+    A day before there was anything is as good as the first, and one beyond the calendar as the last.
+    """
     value = text_parameter(request, name)
     if not value:
         return None
     try:
         if len(value) != len("2026-01-31"):
             raise ValueError("not a date")
-        return date.fromisoformat(value)
+        return min(max(date.fromisoformat(value), usage.FIRST_DAY), usage.LAST_DAY)
     except ValueError as error:
         raise Refusal("invalid_value", "Must be a date such as 2026-01-31.", param=name) from error
 
@@ -60,10 +63,7 @@ def span_of(request: Request, account: Account) -> Span:
     if first is None and last is None:
         return account.period
     last = last or max(account.today, first or account.today)
-    try:
-        first = first or last - timedelta(days=usage.USUAL_DAYS - 1)
-    except OverflowError as error:
-        raise Refusal("invalid_value", "There is no such range of days.", param="to") from error
+    first = first or last - timedelta(days=usage.USUAL_DAYS - 1)
     if first > last:
         raise Refusal("invalid_value", "The first day comes after the last.", param="from")
     return Span(first, last)
