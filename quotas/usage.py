@@ -104,6 +104,28 @@ class Account:
         """The days of the running period."""
         return Span(day_of(self.period_start, self.zone), day_of(self.period_end, self.zone), self.period_start)
 
+    def span(self, first: date | None, last: date | None) -> Span:
+        """The days from ``first`` to ``last``; of the running period when neither is given. ValueError if backwards."""
+        if first is None and last is None:
+            return self.period
+        last = last or max(self.today, first or self.today)
+        first = first or last - timedelta(days=USUAL_DAYS - 1)
+        if first > last:
+            raise ValueError("The first day comes after the last.")
+        return Span(first, last)
+
+
+def read_day(text: str) -> date | None:
+    """The day in ``text``, as 2026-01-31; None when it is empty. ValueError for anything else.
+
+    A day before there was anything is as good as the first, and one beyond the calendar as the last.
+    """
+    if not text:
+        return None
+    if len(text) != len("2026-01-31"):
+        raise ValueError("not a date")
+    return min(max(date.fromisoformat(text), FIRST_DAY), LAST_DAY)
+
 
 def average(amount: int, count: int) -> str | None:
     """``amount`` nano-USD over ``count``, to the nearest nano, as USD; None over nothing."""

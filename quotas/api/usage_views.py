@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,31 +42,19 @@ _COLUMNS: Final = (
 
 
 def day_parameter(request: Request, name: str) -> date | None:
-    """The query parameter ``name`` as a day; None when it isn't there. Refusal ``invalid_value``.
-
-    A day before there was anything is as good as the first, and one beyond the calendar as the last.
-    """
-    value = text_parameter(request, name)
-    if not value:
-        return None
+    """The query parameter ``name`` as a day; None when it isn't there. Refusal ``invalid_value``."""
     try:
-        if len(value) != len("2026-01-31"):
-            raise ValueError("not a date")
-        return min(max(date.fromisoformat(value), usage.FIRST_DAY), usage.LAST_DAY)
+        return usage.read_day(text_parameter(request, name))
     except ValueError as error:
         raise Refusal("invalid_value", "Must be a date such as 2026-01-31.", param=name) from error
 
 
 def span_of(request: Request, account: Account) -> Span:
     """The days asked for: those of the running period unless the request names some."""
-    first, last = day_parameter(request, "from"), day_parameter(request, "to")
-    if first is None and last is None:
-        return account.period
-    last = last or max(account.today, first or account.today)
-    first = first or last - timedelta(days=usage.USUAL_DAYS - 1)
-    if first > last:
-        raise Refusal("invalid_value", "The first day comes after the last.", param="from")
-    return Span(first, last)
+    try:
+        return account.span(day_parameter(request, "from"), day_parameter(request, "to"))
+    except ValueError as error:
+        raise Refusal("invalid_value", str(error), param="from") from error
 
 
 def keys_by_id(groups: Iterable[Group]) -> dict[UUID, dict[str, Any]]:
