@@ -10,6 +10,7 @@ from email import policy
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts import apikeys
@@ -74,6 +75,16 @@ def test_each_line_is_noted_by_the_settlement_that_crosses_it_and_once(purse: Pu
     use(purse, 140)
     use(purse, 3)
     assert noted(purse) == [("*", "tokens", 80), ("*", "tokens", 100)]
+
+
+def test_beyond_a_line_a_settlement_costs_no_statement_more(purse: Purse) -> None:
+    limit(purse, 100_000)
+    use(purse, 85_000)
+    (admitted,) = purse.admit(purse.ask(bound=0, cap=1))
+    with CaptureQueriesContext(connection) as captured:
+        purse.settle(admitted, 10)
+    assert captured.captured_queries
+    assert not any("quota_alerts" in query["sql"] for query in captured.captured_queries)
 
 
 def test_a_settlement_that_crosses_both_lines_is_told_of_once(purse: Purse) -> None:

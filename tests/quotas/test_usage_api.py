@@ -310,3 +310,17 @@ def test_an_override_of_the_limit_does_not_move_what_was_used(used: Purse, membe
     after = read(member)["totals"]
     assert after["total_tokens"] == before["total_tokens"] + 10
     assert isinstance(date.fromisoformat(read(member)["from"]), date)
+
+
+def test_a_day_on_which_a_period_ends_is_in_each_period_with_its_own_part(purse: Purse, member: Client) -> None:
+    noon = now().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=10)
+    QuotaAccount.objects.filter(pk=purse.id).update(anchor=noon)
+    for hours, tokens in ((-1, 100), (1, 40)):
+        days_ago = (now() - noon - timedelta(hours=hours)) / timedelta(days=1)
+        spend(purse, tokens, tokens, days_ago=days_ago)
+    body = read(member)
+    assert body["totals"]["total_tokens"] == 40 == member.get("/api/user/quota").json()["limits"][0]["used"]
+    assert [row["total_tokens"] for row in body["results"]] == [40]
+    assert [row["total_tokens"] for row in read(member, RECORDS)["results"]] == [40]
+    assert body["last_period"]["totals"]["total_tokens"] == 100
+    assert read(member, from_=noon.date(), to=noon.date())["totals"]["total_tokens"] == 140
