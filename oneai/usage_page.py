@@ -181,14 +181,13 @@ _SECTIONS: Final = (
 
 def _section(account: Account, span: Span, whole: Sums, group: str, title: str, head: str, asked: str) -> Section:
     groups = Groups(account.user_id, span, group)
-    found = groups[:MOST_ROWS]
+    found, size = groups.page(0, MOST_ROWS)
     names = _names(group, found, account.user_id)
     rows = []
     for one in found:
         name, href = names.get(one.value, (_GONE.get(group, ""), ""))
         rows.append(_row(name, one.sums, whole, href))
-    more = max(0, len(groups) - len(found)) if len(found) == MOST_ROWS else 0
-    return Section(group, title, head, rows, more, _csv(group, asked))
+    return Section(group, title, head, rows, size - len(found), _csv(group, asked))
 
 
 def _csv(group: str, asked: str) -> str:
@@ -223,7 +222,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     span, fault = _asked(request, account)
     running = span.period_start is not None
     whole = usage.total_of(account.user_id, span)
-    days = list(Groups(account.user_id, span, "day"))
+    days = Groups(account.user_id, span, "day").all()
     measure = request.GET.get("measure", "")
     measure = measure if measure in _MEASURES else "tokens"
     asked = "" if running else urlencode({"from": span.first, "to": span.last})

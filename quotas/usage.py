@@ -5,15 +5,16 @@ Every figure is an integer until it is shown: tokens, calls and nano-USD.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
-from typing import Any, Final, overload
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Max, QuerySet, Sum
 
 from accounts.models import User
+from oneai.kit import rows
 from oneai.kit.clock import now, period_edges
 from oneai.kit.money import usd_string
 from quotas import rollup
@@ -160,43 +161,49 @@ def _sums(row: Mapping[str, Any]) -> Sums:
 _ALL: Final = {f"sum_{name}": Sum(name) for name in NAMES}
 
 
-class Groups(Sequence[Group]):
-    """What was used in a span, one by one: days in their order, all else with the costliest first.
-
-    Only what is looked at is read: the length by one statement, a slice by another.
-    """
+class Groups:
+    """What was used in a span, one by one: days in their order, all else with the costliest first."""
 
     def __init__(self, user_id: UUID, span: Span, group: str) -> None:
-        self._column, part = GROUPS[group]
-        order = ("day",) if group == "day" else ("-sum_nano_usd", "-sum_tokens", self._column)
-        self._rows = _rows(user_id, span, part).values(self._column).annotate(**_ALL).order_by(*order)
-        self._length: int | None = None
+        column, part = GROUPS[group]
+        this = rows.table(UsageDaily)
+        self._column = column
+        self._order = column if group == "day" else f"sum_nano_usd DESC, sum_tokens DESC, {column}"
+        sums = ", ".join(f"SUM({name}) AS sum_{name}" for name in NAMES)
+        where = "user_id = %s AND part = %s AND day >= %s AND day <= %s"
+        self._values = [
+            this.to_db("user_id", user_id), part, this.to_db("day", span.first), this.to_db("day", span.last),
+        ]  # fmt: skip
+        if span.period_start is not None:
+            where += " AND period_start = %s"
+            self._values.append(this.to_db("period_start", span.period_start))
+        # One pass: the number of all groups comes with each of them.
+        self._sql = (
+            f"SELECT {column}, COUNT(*) OVER () AS sum_all, {sums} FROM {this.name} "  # noqa: S608 (names of ours)
+            f"WHERE {where} GROUP BY {column} ORDER BY "
+        )
 
-    def __len__(self) -> int:
-        if self._length is None:
-            self._length = self._rows.count()
-        return self._length
+    def page(self, start: int, count: int) -> tuple[list[Group], int]:
+        """``count`` groups from the one numbered ``start`` on, and how many there are; 0 when it is beyond them."""
+        found = self._read(f"{self._order} LIMIT %s OFFSET %s", [count, start])
+        return [group for group, _ in found], found[0][1] if found else 0
 
-    def __iter__(self) -> Iterator[Group]:
-        return map(self._group, self._rows)
-
-    @overload
-    def __getitem__(self, at: int) -> Group: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Group]: ...
-    def __getitem__(self, at: int | slice) -> Group | list[Group]:
-        if isinstance(at, int):
-            return self._group(self._rows[at])
-        return [self._group(row) for row in self._rows[at]]
-
-    def _group(self, row: Mapping[str, Any]) -> Group:
-        value = row[self._column]
-        return Group(None if value == rollup.NONE else value, _sums(row))
+    def all(self) -> list[Group]:
+        """Every group."""
+        return [group for group, _ in self._read(self._order, [])]
 
     def costliest(self) -> Group | None:
         """The group that cost most, and of those that cost nothing the one with most tokens."""
-        first = self._rows.order_by("-sum_nano_usd", "-sum_tokens", self._column).first()
-        return self._group(first) if first else None
+        found = self._read(f"sum_nano_usd DESC, sum_tokens DESC, {self._column} LIMIT 1", [])
+        return found[0][0] if found else None
+
+    def _read(self, tail: str, values: list[int]) -> list[tuple[Group, int]]:
+        this = rows.table(UsageDaily)
+        found = []
+        for value, size, *sums in rows.query(this, self._sql + tail, [*self._values, *values]):
+            shown = this.from_db(self._column, value)
+            found.append((Group(None if shown == rollup.NONE else shown, Sums(*map(int, sums))), size))
+        return found
 
 
 def total_of(user_id: UUID, span: Span) -> Sums:
@@ -236,8 +243,8 @@ class LastPeriod:
 def last_period(account: Account) -> LastPeriod | None:
     """The latest earlier period in which something was used; None when there is none."""
     earliest = account.period.first - _LONGEST_PERIOD
-    rows = _rows(account.user_id, Span(earliest, account.period.first), UsageDaily.Part.MODEL.value)
-    start = rows.filter(period_start__lt=account.period_start).aggregate(at=Max("period_start"))["at"]
+    before = _rows(account.user_id, Span(earliest, account.period.first), UsageDaily.Part.MODEL.value)
+    start = before.filter(period_start__lt=account.period_start).aggregate(at=Max("period_start"))["at"]
     if start is None:
         return None
     first = day_of(start, account.zone)

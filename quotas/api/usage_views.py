@@ -21,7 +21,7 @@ from oneai.kit.drf import JSON
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, text_parameter
 from oneai.kit.money import usd_string
-from oneai.kit.paging import PAGE_PARAMETERS, Pages, slice_of
+from oneai.kit.paging import PAGE_PARAMETERS, Pages, page_of
 from quotas import usage
 from quotas.api.usage_shapes import AccountUsageShape, UsageRecordShape
 from quotas.models import UsageRecord
@@ -105,16 +105,17 @@ class UsageView(ScopedView):
         span = span_of(request, account)
         groups = Groups(account.user_id, span, group)
         if form == "csv":
-            return _csv(account, span, group, list(groups))
-        page, following, before = slice_of(request, groups)
+            return _csv(span, group, groups.all())
+        page, following, before = page_of(request, groups.page)
+        totals = usage.total_of(account.user_id, span)
+        first = page[0] if page and before is None and group != "day" else groups.costliest()
         return Response(
-            _summary(account, span, group, groups)
-            | {"results": _results(account, span, group, page), "next": following, "previous": before}
+            _summary(account, span, group, totals, first)
+            | {"results": _results(group, page, totals), "next": following, "previous": before}
         )
 
 
-def _summary(account: Account, span: Span, group: str, groups: Groups) -> dict[str, Any]:
-    totals = usage.total_of(account.user_id, span)
+def _summary(account: Account, span: Span, group: str, totals: Sums, first: Group | None) -> dict[str, Any]:
     running = span.period_start is not None
     return {
         "timezone": account.zone,
@@ -123,14 +124,13 @@ def _summary(account: Account, span: Span, group: str, groups: Groups) -> dict[s
         "to": span.last.isoformat(),
         "period": {"start": utc_text(account.period_start), "end": utc_text(account.period_end)} if running else None,
         "totals": totals.as_json(),
-        "most_expensive": _most_expensive(group, groups, totals),
+        "most_expensive": _most_expensive(group, first, totals),
         "projection": _projection(totals, account) if running else None,
         "last_period": _last_period(account) if running else None,
     }
 
 
-def _most_expensive(group: str, groups: Groups, totals: Sums) -> dict[str, Any] | None:
-    first = groups.costliest()
+def _most_expensive(group: str, first: Group | None, totals: Sums) -> dict[str, Any] | None:
     if first is None:
         return None
     return {
@@ -161,15 +161,14 @@ def _last_period(account: Account) -> dict[str, Any] | None:
     return {"start": utc_text(last.start), "totals": last.whole.as_json(), "by_this_day": last.by_this_day.as_json()}
 
 
-def _results(account: Account, span: Span, group: str, page: Sequence[Group]) -> list[dict[str, Any]]:
-    whole = usage.total_of(account.user_id, span) if page else Sums()
+def _results(group: str, page: Sequence[Group], whole: Sums) -> list[dict[str, Any]]:
     return [
         {NAME_OF[group]: value} | one.sums.as_json() | {"share": _share(one.sums, whole)}
         for value, one in zip(values_of(group, page), page, strict=True)
     ]
 
 
-def _csv(account: Account, span: Span, group: str, groups: Sequence[Group]) -> HttpResponse:
+def _csv(span: Span, group: str, groups: Sequence[Group]) -> HttpResponse:
     values = values_of(group, groups)
     heads, cells = [NAME_OF[group]], [[value] for value in values]
     if group == "key":
