@@ -71,10 +71,24 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class CounterState:
-    """What a counter says before the decision."""
+    """What a counter says before the decision. ``extra`` is what top-ups add to its limit, less what is owed."""
 
     used: int = 0
     held: int = 0
+    extra: int = 0
+
+    def plan_room(self, limit: int) -> int:
+        """What is left of ``limit`` itself."""
+        return max(0, limit - self.used - self.held)
+
+    def room(self, limit: int) -> int:
+        """What may still be held; below 0 when more is owed than there is."""
+        return self.plan_room(limit) + self.extra
+
+    def with_held(self, amount: int, limit: int | None) -> CounterState:
+        """As it is once ``amount`` is held: of the limit first, then of the top-ups."""
+        own = amount if limit is None else min(amount, self.plan_room(limit))
+        return CounterState(self.used, self.held + own, self.extra - (amount - own))
 
 
 UNTOUCHED: Final = CounterState()
@@ -159,22 +173,23 @@ def decide(
     if not matches(terms.patterns, ask.model_id):
         raise Refusal("model_not_allowed", details={"model": ask.model_id, "plan": terms.plan}, param="model")
     free = ask.price.is_free
-    binding = (PLAN_WIDE, TOKENS, 0, 0, 0)
+    binding = (PLAN_WIDE, TOKENS, 0, UNTOUCHED)
     lines: list[tuple[str, str, int | None]] = []
     for scope, unit, limit in applicable(terms, ask):
         lines.append((scope, unit, limit))
         if limit is None or (free and unit == NANO_USD):
             continue
         state = counters.get((scope, unit), UNTOUCHED)
-        room = limit - state.used - state.held
+        room = state.room(limit)
         affordable: int | None = room - ask.input_bound
         if unit == NANO_USD:
             affordable = affordable_completion(ask.price, room, ask.input_bound)
         if affordable is not None and affordable < most:
-            most, binding = affordable, (scope, unit, limit, state.used, state.held)
+            most, binding = affordable, (scope, unit, limit, state)
     if most < ask.least:
         # The rates leave at least that, so it is a limit that binds.
-        raise exceeded(*binding, at=at, reset_at=reset_at)
+        scope, unit, limit, state = binding
+        raise exceeded(scope, unit, limit, state.used, state.held, state.extra, at=at, reset_at=reset_at)
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
@@ -191,7 +206,7 @@ def _remaining_tokens(lines: tuple[Line, ...], counters: Mapping[LimitKey, Count
     for line in lines:
         if line.unit == TOKENS and line.limit is not None:
             state = counters.get((line.scope, TOKENS), UNTOUCHED)
-            room = max(0, line.limit - state.used - state.held - line.amount)
+            room = max(0, state.room(line.limit) - line.amount)
             left = room if left is None else min(left, room)
     return left
 
