@@ -14,6 +14,7 @@ from django.db import close_old_connections, connection
 from accounts import outbox, upkeep
 from chat import catalog, kept_answers, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
+from quotas import watch
 
 log = structlog.get_logger("worker")
 
@@ -42,6 +43,7 @@ def duties() -> list[Duty]:
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("tidy", 3600.0, upkeep.tidy),
+        Duty("ledger", 60.0, watch.check_some),
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -223,32 +224,57 @@ class _Replay:
         return held, burned
 
 
-def replay(user_id: UUID) -> list[Difference]:
-    """Everything that differs for one account; empty when all is well. Takes the account's lock meanwhile."""
+def replay(user_id: UUID, *, lock: bool = True) -> list[Difference]:
+    """Everything that differs for one account; empty when all is well.
+
+    Takes the account's lock meanwhile, unless the caller reads one state of the database throughout.
+    """
+    accounts = QuotaAccount.objects.filter(pk=user_id)
+    if not lock:
+        account = accounts.first()
+        return [] if account is None else _Replay(account).run()
     with transaction.atomic():
-        account = QuotaAccount.objects.select_for_update().filter(pk=user_id).first()
+        account = accounts.select_for_update().first()
         return [] if account is None else _Replay(account).run()
 
 
-def replay_platform() -> list[Difference]:
-    """What differs between the platform's daily counters and the holds and usage records under them."""
-    platform, holds, usage = rows.table(PlatformCounter).name, rows.table(Hold).name, rows.table(UsageRecord).name
+def replay_platform(since: date | None = None) -> list[Difference]:
+    """What differs between the platform's daily counters and the holds and usage records under them.
+
+    With ``since`` only the days from then on, and no row older than the day before is read.
+    """
+    platform, holds, usage = (rows.table(model) for model in (PlatformCounter, Hold, UsageRecord))
+    recent, params = "", []
+    if since is not None:
+        # Ids sort by time: the primary key leads to the newest.
+        oldest = int((datetime.combine(since, time.min, UTC) - timedelta(days=1)).timestamp() * 1000)
+        recent, params = " WHERE h.id >= %s", [holds.to_db("id", UUID(int=oldest << 80))]
     # One statement: its figures are of one moment, and nobody is kept waiting.
     sql = f"""
-        SELECT p.day, p.shard, p.held, p.used,
-          (SELECT COALESCE(SUM(h.nano_usd), 0) FROM {holds} h
-            WHERE h.platform_day = p.day AND h.platform_shard = p.shard AND h.state IN ('held', 'orphaned')),
-          (SELECT COALESCE(SUM(u.nano_usd), 0) FROM {usage} u JOIN {holds} h ON h.id = u.hold_id
-            WHERE (h.platform_day = p.day AND h.platform_shard = p.shard)
-               OR (h.platform_day IS NULL AND p.shard = 0 AND DATE(u.at) = p.day))
-        FROM {platform} p ORDER BY p.day, p.shard"""  # noqa: S608 (names of ours)
-    found: list[Difference] = []
+        SELECT 0, day, shard, held, used FROM {platform.name}
+        UNION ALL SELECT 1, platform_day, platform_shard, SUM(nano_usd), 0 FROM {holds.name}
+          WHERE state IN ('held', 'orphaned') AND platform_day IS NOT NULL GROUP BY platform_day, platform_shard
+        UNION ALL SELECT 1, COALESCE(h.platform_day, DATE(u.at)), COALESCE(h.platform_shard, 0), 0, SUM(u.nano_usd)
+          FROM {usage.name} u JOIN {holds.name} h ON h.id = u.hold_id{recent} GROUP BY 2, 3"""  # noqa: S608 (names of ours)
+    stored: dict[tuple[date, int], tuple[int, int]] = {}
+    sums: dict[tuple[date, int], tuple[int, int]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(sql)
-        for day, shard, held, used, held_sum, used_sum in cursor.fetchall():
-            for what, stored, replayed in (("platform.held", held, held_sum), ("platform.used", used, used_sum)):
-                if int(stored) != int(replayed):
-                    found.append(Difference(None, what, f"{day} shard {shard}", int(stored), int(replayed)))
+        cursor.execute(sql, params)
+        for is_sum, day, shard, held, used in cursor.fetchall():
+            into = sums if is_sum else stored
+            key = (platform.from_db("day", day), int(shard))
+            before = into.get(key, (0, 0))
+            into[key] = (before[0] + int(held), before[1] + int(used))
+    found: list[Difference] = []
+    for key in sorted(stored.keys() | {key for key, amounts in sums.items() if any(amounts)}):
+        if since is not None and key[0] < since:
+            continue
+        name = f"{key[0]} shard {key[1]}"
+        for what, have, replayed in zip(
+            ("platform.held", "platform.used"), stored.get(key, (0, 0)), sums.get(key, (0, 0)), strict=True
+        ):
+            if have != replayed:
+                found.append(Difference(None, what, name, have, replayed))
     return found
 
 
