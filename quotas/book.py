@@ -251,7 +251,7 @@ class Book:
         """The counters of an open hold, brought to the limits of now while their period is the account's."""
         limits = {(scope, unit): limit for scope, unit, limit in admission.applicable(account.terms, ask)}
         found = []
-        for line in list(hold.lines):
+        for line in sorted(hold.lines):
             counter = self._counters[UUID(line)]
             key = (counter.scope, counter.unit)
             if counter.period_start == account.period_start and key in limits:
@@ -300,7 +300,7 @@ class Book:
 
     def _end(self, hold: HoldState, state: Hold.State, kind: LedgerEntry.Kind, tokens: int, nano_usd: int) -> None:
         account = self._accounts[hold.user_id]
-        for counter_id in hold.lines:
+        for counter_id in sorted(hold.lines):  # the one order that both databases' JSON has
             counter = self._counters[UUID(counter_id)]
             self.moves.end(account, hold, counter, kind, tokens if counter.unit == TOKENS else nano_usd)
         if hold.platform_day is not None and hold.platform_shard is not None:
