@@ -166,6 +166,7 @@ def _ask(
             requests_per_minute=key["requests_per_minute"],
             tokens_per_minute=key["tokens_per_minute"],
         ),
+        model_classes=model.classes,
         worker=job.worker,
         counts_as_request=number == 0,
     )

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts import audit
 from adminpanel.management import amounts
-from chat.models import AIModel
+from chat.models import AIModel, ModelClass
 from quotas import allowances
 from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS
 from quotas.reading import standing
@@ -65,7 +65,11 @@ class Command(BaseCommand):
 
     @staticmethod
     def _check_model(model: str) -> None:
-        if model == PLAN_WIDE or model.startswith("class:"):
+        if model == PLAN_WIDE:
+            return
+        if model.startswith("class:"):
+            if not ModelClass.objects.filter(name=model[6:]).exists():
+                raise CommandError(f"There is no class of models {model[6:]!r}; staff make them on the desk.")
             return
         if not AIModel.objects.filter(slug=model).exists():
             raise CommandError(f"There is no model {model!r}; --model takes a model's id, class:NAME or *.")
