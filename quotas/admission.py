@@ -6,7 +6,7 @@ No database, no clock and no settings here, so that every rule can be driven wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -42,7 +42,9 @@ class KeyLimits:
 class Ask:
     """A wish to call a model. ``input_bound`` is a true upper bound of the prompt in tokens.
 
-    ``wanted_tokens`` is the completion that was asked for; without it ``default_tokens`` is the most
+    ``learnt_bound`` is what the model's calls so far make of it, for where the true one would refuse the
+    call or cut the answer short; ``learns`` says that the prompt is of text alone, and something can be
+    learnt from it. ``wanted_tokens`` is the completion that was asked for; without it ``default_tokens`` is the most
     that is held. ``counts_as_request`` is False for the second and later generations of one turn.
     """
 
@@ -55,6 +57,8 @@ class Ask:
     price: Price
     api_key: KeyLimits | None = None
     model_classes: tuple[str, ...] = ()
+    learnt_bound: int | None = None
+    learns: bool = False
     worker: str = ""
     counts_as_request: bool = True
 
@@ -164,10 +168,31 @@ def decide(
 
     ``counters`` are the account's of the period around ``at``, which ends at ``reset_at``; a missing
     one is untouched. The order is: rates, running generations, allowed models, limits. Whoever has
-    room for the input and ``ask.least`` completion tokens everywhere is not refused.
+    room for the input and ``ask.least`` completion tokens everywhere is not refused. Where the true bound of
+    the input would refuse the call or cut the answer short, the learnt one decides.
     """
     if ask.input_bound < 0:
         raise ValueError("input_bound is negative")
+    if ask.learnt_bound is None or not 0 <= ask.learnt_bound < ask.input_bound:
+        return _decide(account, counters, terms, ask, at, reset_at)
+    try:
+        found = _decide(account, counters, terms, ask, at, reset_at)
+        if found.max_tokens == ask.cap:
+            return found
+    except Refusal:
+        pass  # then the learnt bound says which
+    tight = replace(ask, input_bound=ask.learnt_bound, learnt_bound=None)
+    return _decide(account, counters, terms, tight, at, reset_at)
+
+
+def _decide(
+    account: AccountState,
+    counters: Mapping[LimitKey, CounterState],
+    terms: Terms,
+    ask: Ask,
+    at: datetime,
+    reset_at: datetime,
+) -> Decision:
     most = min(ask.cap, _rate_room(account, terms, ask, at))
     _check_running(account, terms)
     if not matches(terms.patterns, ask.model_id):

@@ -173,6 +173,7 @@ class Book:
             period_start=account.period_start,
             created_at=self.at,
             worker=ask.worker,
+            safe_bound=ask.input_bound if ask.learns else None,
             is_new=True,
         )
         for line in decision.lines:
