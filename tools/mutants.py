@@ -73,12 +73,20 @@ def changes(node: ast.AST) -> Iterator[tuple[str, str, object]]:
         yield "the condition turned", "test", ast.UnaryOp(ast.Not(), node.test)
 
 
+def _parts(class_: ast.ClassDef) -> Iterator[ast.AST]:
+    for decorator in class_.decorator_list:
+        yield from ast.walk(decorator)
+
+
 def mutants(module: str) -> list[Mutant]:
     """Every mutant of ``quotas/<module>.py``."""
     text = (ROOT / "quotas" / f"{module}.py").read_text(encoding="utf-8")
     tree = ast.parse(text)
     found = []
+    shapes = {id(part) for each in ast.walk(tree) if isinstance(each, ast.ClassDef) for part in _parts(each)}
     for node in list(ast.walk(tree)):
+        if id(node) in shapes:
+            continue  # whether a dataclass is frozen or has slots is no rule of the ledger
         for change, name, value in changes(node):
             before = getattr(node, name)
             setattr(node, name, value)

@@ -153,3 +153,19 @@ def test_a_call_older_than_a_minute_is_counted_when_it_is_extended(purse: Purse)
     purse.admit(purse.ask(bound=100, cap=300), at=later)
     assert purse.extend(admitted, ask, 2000, 2, at=later) == 900
     assert purse.differences() == []
+
+
+def test_a_call_is_alone_in_the_minute_that_still_counts_it(purse: Purse) -> None:
+    at = minute(purse, 2000).replace(microsecond=0)
+    ask = purse.ask(bound=100, cap=1000)
+    (admitted,) = purse.admit(ask, at=at)
+    assert purse.extend(admitted, ask, 2000, at=at + timedelta(seconds=60)) == 2000
+    assert window_tokens(purse) == 3100
+
+
+def test_a_rate_of_nothing_grants_nothing(purse: Purse) -> None:
+    at = now()
+    ask = purse.ask(bound=100, cap=1000)
+    (admitted,) = purse.admit(ask, at=at)
+    allowances.set_rates(purse.id, {"tokens_per_minute": 0}, "test", "test")
+    assert purse.extend(admitted, ask, 10, at=now()) == 0

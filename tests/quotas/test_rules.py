@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from oneai.kit.clock import uuid7
 from quotas import pockets, rates
+from quotas.admission import rate_state
 from quotas.cost import Price, affordable_completion, cost_nano, input_bound_nano
 from quotas.pockets import DEBT, EXTRA, GrantState
-from quotas.policy import TOKENS
+from quotas.policy import NANO_USD, TOKENS, Terms, micros
+from quotas.refusals import exceeded, remaining
+from tests.quotas.test_admission import ask
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -110,7 +113,7 @@ def test_each_line_of_a_price_is_rounded_up_and_cached_tokens_have_their_own() -
 def test_a_minute_ends_after_sixty_whole_seconds() -> None:
     window = [[100, 1, 10], [120, 2, 20]]
     assert [rates.totals(window, second) for second in (160, 161, 180, 181)] == [(3, 30), (2, 20), (2, 20), (0, 0)]
-    assert rates.pruned(window, 161) == [[120, 2, 20]]
+    assert (rates.pruned(window, 160), rates.pruned(window, 161)) == (window, [[120, 2, 20]])
     assert rates.wait_for(window, 150, 1, 2) == 11
     assert rates.wait_for(window, 150, 1, 1) == 31
     assert rates.wait_for(window, 150, 2, 29) == 11
@@ -125,3 +128,32 @@ def test_a_minute_ends_after_sixty_whole_seconds() -> None:
     assert rates.add([[80, 1, 5]], 150, 1, 7) == [[150, 1, 7]]
     assert rates.correct(window, 120, -25) == [[100, 1, 10], [120, 2, 0]]
     assert rates.second_of(AT + timedelta(milliseconds=999)) == rates.second_of(AT)
+
+
+def test_a_refusal_says_what_is_left_of_which_quota_and_when_it_is_new() -> None:
+    soon = AT + timedelta(seconds=90, microseconds=1)
+    tokens = exceeded("*", TOKENS, 100, 90, 5, 7, at=AT, reset_at=soon)
+    assert (tokens.headers, tokens.retry_after) == ({"X-Quota-Remaining-Tokens": "12"}, 91)
+    assert "tokens quota does" in tokens.message
+    money = exceeded("m", NANO_USD, 100, 200, 5, -3, at=AT, reset_at=AT)
+    assert (money.headers, money.retry_after) == ({}, 1)
+    assert "cost quota (m) does" in money.message
+    assert (money.details or {})["limit"]["remaining"] == 0
+    assert remaining(None, 5, 5, 5) is None
+    assert (remaining(10, 4, 3, 2), remaining(10, 40, 3, 2), remaining(10, 4, 3, -9)) == (5, 2, 0)
+
+
+def test_a_rate_without_a_limit_has_nothing_to_wait_for() -> None:
+    state = rate_state({}, Terms("free", {}, ("*",), None, None, None), ask(), AT)
+    assert state == rates.RateState(None, None, 0, None, None, 0)
+
+
+def test_requests_and_tokens_are_free_again_each_at_its_time() -> None:
+    second = rates.second_of(AT)
+    windows = {"*": [[second - 10, 1, 0], [second - 5, 0, 7]]}
+    state = rate_state(windows, Terms("free", {}, ("*",), 20, 1000, None), ask(), AT)
+    assert state == rates.RateState(20, 19, 51, 1000, 993, 56)
+
+
+def test_times_are_kept_as_microseconds_since_1970() -> None:
+    assert micros(datetime(1970, 1, 1, 0, 0, 1, 7, tzinfo=UTC)) == 1_000_007
