@@ -175,11 +175,31 @@ class QuotaAlertAdmin(Ledgered):
 
 @admin.register(Grant)
 class GrantAdmin(Ledgered):
-    list_display = ["user", "scope", "unit", "given", "valid_from", "valid_until", "source_key"]
+    list_display = [
+        "user", "kind", "scope", "unit", "given", "used", "on_hold", "back", "valid_from", "valid_until", "source_key",
+    ]  # fmt: skip
+    list_filter = ["kind", "unit"]
+    search_fields = ("user__email", "=id", "source_key")
+    note = (
+        "A top-up is given by `manage.py grant_tokens EMAIL --tokens N --reason TEXT`; what somebody owes is let be "
+        "by `manage.py forgive_debt EMAIL --reason TEXT`."
+    )
 
     @admin.display(description="amount")
     def given(self, row: Grant) -> str:
         return amount_text(row.unit, row.amount)
+
+    @admin.display(description="used, or made good")
+    def used(self, row: Grant) -> str:
+        return amount_text(row.unit, row.consumed)
+
+    @admin.display(description="held")
+    def on_hold(self, row: Grant) -> str:
+        return amount_text(row.unit, row.held)
+
+    @admin.display(description="taken back, or forgiven")
+    def back(self, row: Grant) -> str:
+        return amount_text(row.unit, row.refunded)
 
 
 @admin.register(Allowance)

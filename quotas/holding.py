@@ -15,20 +15,23 @@ from oneai.kit import rows
 from oneai.kit.clock import period_edges
 from quotas import alerts
 from quotas.admission import CounterState
-from quotas.models import Allowance, Hold, QuotaAccount, QuotaCounter
+from quotas.models import Allowance, Grant, Hold, QuotaAccount, QuotaCounter
+from quotas.pockets import GrantState
 from quotas.policy import RATES, LimitKey, Terms, micros, terms_at
 from quotas.rates import Window
 
 OPEN: Final = (Hold.State.HELD.value, Hold.State.ORPHANED.value)
 KNOWN_MOST: Final = 100_000
 
-ACCOUNT: Final = ("user_id", "anchor", "zone", "policy", "entry_seq", "chain_head", "in_flight", "windows")
+ACCOUNT: Final = (
+    "user_id", "anchor", "zone", "policy", "entry_seq", "chain_head", "in_flight", "windows", "has_grants"
+)  # fmt: skip
 _COUNTER: Final = (
     "id", "user_id", "model_id", "unit", "period_start", "reset_at", "quota_limit", "tokens_used", "held", "overrun"
 )  # fmt: skip
 _HOLD: Final = (
     "id", "user_id", "api_key_id", "reference", "state", "model_id", "price_id", "max_tokens", "tokens", "nano_usd",
-    "lines", "platform_day", "platform_shard", "period_start", "created_at", "check_at",
+    "lines", "grant_lines", "extensions", "platform_day", "platform_shard", "period_start", "created_at", "check_at",
 )  # fmt: skip
 
 
@@ -57,7 +60,10 @@ class Counter:
 
 @dataclass(slots=True)
 class HoldState:
-    """A row of holds. ``lines`` maps counter ids to the amounts held there; ``relined``: a line was added."""
+    """A row of holds. ``lines`` maps counter ids to the amounts held there, ``grant_lines`` ids of top-ups.
+
+    ``relined``: a line was added or grew.
+    """
 
     id: UUID
     user_id: UUID
@@ -74,8 +80,11 @@ class HoldState:
     platform_shard: int | None
     period_start: datetime
     created_at: datetime
+    grant_lines: dict[str, int] = field(default_factory=dict)
+    extensions: list[int] = field(default_factory=list)
     check_at: datetime | None = None
     worker: str = ""
+    safe_bound: int | None = None
     is_new: bool = False
     changed: bool = False
     relined: bool = False
@@ -87,7 +96,10 @@ class HoldState:
 
 @dataclass(slots=True)
 class Account:
-    """A row of quota_accounts, the terms in force, and the counters of its current period by limit."""
+    """A row of quota_accounts, the terms in force, and the counters of its current period by limit.
+
+    ``grants``: the top-ups that are valid now, in the order in which they are used, and the debts.
+    """
 
     user_id: UUID
     zone: str
@@ -99,6 +111,8 @@ class Account:
     period_start: datetime
     reset_at: datetime
     terms: Terms
+    has_grants: bool = False
+    grants: list[GrantState] = field(default_factory=list)
     counters: dict[LimitKey, Counter] = field(default_factory=dict)
     changed: bool = False
 
@@ -175,7 +189,11 @@ def default_allowance(at: datetime) -> dict[str, Any] | None:
 
 def read_holds(hold_ids: Iterable[UUID]) -> dict[UUID, HoldState]:
     """The holds with these ids, whatever their state."""
-    return {row["id"]: HoldState(**row) for row in rows.select(Hold, _HOLD, by="id", values=hold_ids)}
+    found = rows.select(Hold, _HOLD, by="id", values=hold_ids)
+    for row in found:
+        row["grant_lines"] = row["grant_lines"] or {}
+        row["extensions"] = row["extensions"] or []
+    return {row["id"]: HoldState(**row) for row in found}
 
 
 def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: datetime) -> list[Counter]:
@@ -206,6 +224,34 @@ def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: d
     ]
 
 
+_GRANT: Final = (
+    "id", "user_id", "source_key", "kind", "parent_id", "scope", "unit", "amount", "consumed", "held", "refunded",
+    "priority", "valid_from", "valid_until", "created_at", "note",
+)  # fmt: skip
+
+
+def read_grants(account_ids: Sequence[UUID], grant_ids: Iterable[str], at: datetime) -> list[GrantState]:
+    """The accounts' top-ups and debts that have something left or come later, and those with ``grant_ids``."""
+    this = rows.table(Grant)
+    users = [this.to_db("user_id", value) for value in account_ids]
+    extra = [this.to_db("id", value) for value in dict.fromkeys(grant_ids)]
+    names = ",".join(this.columns[name] for name in _GRANT)
+    parts, params = [], []
+    if users:
+        parts.append(
+            f"(user_id IN ({rows.marks(len(users))}) AND kind <> 'plan' AND amount - consumed - refunded > 0 "
+            "AND (valid_until IS NULL OR valid_until > %s))"
+        )
+        params += [*users, this.to_db("valid_until", at)]
+    if extra:
+        parts.append(f"id IN ({rows.marks(len(extra))})")
+        params += extra
+    if not parts:
+        return []
+    sql = f"SELECT {names} FROM {this.name} WHERE {' OR '.join(parts)}"  # noqa: S608 (names of ours)
+    return [GrantState(**row) for row in this.decoded(_GRANT, rows.query(this, sql, params))]
+
+
 def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
     """The row of an account that has asked for nothing yet."""
     return {
@@ -217,6 +263,7 @@ def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
         "chain_head": "",
         "in_flight": 0,
         "windows": {},
+        "has_grants": False,
     }
 
 
@@ -234,4 +281,5 @@ def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: da
         period_start=start,
         reset_at=end,
         terms=terms_at(row["policy"], default, at),
+        has_grants=row["has_grants"],
     )

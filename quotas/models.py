@@ -23,7 +23,8 @@ class QuotaAccount(models.Model):
     It carries the head of the account's ledger chain, the number of open holds, ``windows`` (what was
     asked in each second of the last minute, by scope; see ``quotas.rates``) and ``policy``, a copy of
     the allowances and overrides in force or to come (written only by ``quotas.allowances`` under this
-    lock), so that admission reads one row. ``zone`` is the time zone whose days ``usage_daily`` counts in.
+    lock), so that admission reads one row. ``zone`` is the time zone whose days ``usage_daily`` counts in;
+    ``has_grants``: there may be top-ups or debts to look for.
     """
 
     user = models.OneToOneField(
@@ -36,6 +37,7 @@ class QuotaAccount(models.Model):
     chain_head = models.CharField(max_length=64, default="")
     in_flight = models.IntegerField(default=0)
     windows = models.JSONField(default=dict, blank=True)
+    has_grants = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
@@ -183,9 +185,10 @@ class PlatformCounter(models.Model):
 class Hold(models.Model):
     """Quota reserved for one generation, written before anything goes upstream.
 
-    ``lines`` maps counter id to the amount held there; the same figures are the ledger's HOLD
-    entries. ``check_at`` set: the producer is gone or the upstream's figure is missing, and
-    whoever claims the lease settles it.
+    ``lines`` maps counter id to the amount held there, ``grant_lines`` top-up id; the same figures are
+    the ledger's HOLD entries. ``extensions`` lists the completion tokens that were added while it ran.
+    ``safe_bound`` is what no tokenizer can exceed for the prompt, whatever was held. ``check_at`` set:
+    the producer is gone or the upstream's figure is missing, and whoever claims the lease settles it.
     """
 
     class State(models.TextChoices):
@@ -206,6 +209,9 @@ class Hold(models.Model):
     tokens = models.BigIntegerField()
     nano_usd = models.BigIntegerField()
     lines = models.JSONField(default=dict)
+    grant_lines = models.JSONField(null=True, blank=True)
+    extensions = models.JSONField(null=True, blank=True)
+    safe_bound = models.BigIntegerField(null=True, blank=True)
     platform_day = models.DateField(null=True, blank=True)
     platform_shard = models.PositiveSmallIntegerField(null=True, blank=True)
     period_start = models.DateTimeField()
@@ -270,24 +276,56 @@ class LedgerEntry(models.Model):
 
 
 class Grant(models.Model):
-    """Allowance given once: ``source_key`` is unique, so a repeated cause grants nothing twice."""
+    """Allowance given once: ``source_key`` is unique, so a repeated cause grants nothing twice.
+
+    ``plan``: what a counter began its period with; a record, the counter itself is the limit.
+    ``extra``: a top-up, used once the plan's own quota is; ``refunded`` was taken back.
+    ``debt``: the part of a refunded top-up that was used already; ``consumed`` was made good since,
+    ``refunded`` forgiven. ``parent`` is the top-up that it comes from.
+    The ledger's entries name a top-up or a debt as they name a counter.
+    """
+
+    class Kind(models.TextChoices):
+        PLAN = "plan"
+        EXTRA = "extra"
+        DEBT = "debt"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="grants", db_index=False)
     team_id = models.UUIDField(null=True, blank=True)
     source_key = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.PLAN, db_default="plan")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="debts")
     scope = models.CharField(max_length=200, default="*")
     unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.TOKENS)
     amount = models.BigIntegerField(null=True, blank=True)
     consumed = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0, db_default=0)
+    refunded = models.BigIntegerField(default=0, db_default=0)
     priority = models.SmallIntegerField(default=0)
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         db_table = "grants"
-        indexes = [models.Index(fields=["user", "valid_from"], name="grants_of_user")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind="plan")
+                | models.Q(
+                    consumed__gte=0,
+                    held__gte=0,
+                    refunded__gte=0,
+                    amount__gte=models.F("consumed") + models.F("held") + models.F("refunded"),
+                ),
+                name="grants_not_overdrawn",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "valid_from"], name="grants_of_user"),
+            models.Index(fields=["user"], condition=~models.Q(kind="plan"), name="grants_beside_plan"),
+        ]
 
     def __str__(self) -> str:
         return self.source_key
@@ -414,3 +452,43 @@ class QuotaAlert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.percent} % of {self.scope} {self.unit}"
+
+
+class LearntBound(models.Model):
+    """How many prompt tokens a model's upstream has counted for what could be many more, at most.
+
+    ``most_ppm``: of a million tokens that the prompt could not exceed, the most that were counted, over
+    ``sample`` calls. ``broken_at``: a call went over what had been learnt; the safe bound holds again.
+    The row ``*`` keeps how far the usage records were read.
+    """
+
+    model_id = models.CharField(max_length=200, primary_key=True)
+    sample = models.BigIntegerField(default=0)
+    most_ppm = models.BigIntegerField(default=0)
+    broken_at = models.DateTimeField(null=True, blank=True)
+    read_to = models.UUIDField(null=True, blank=True)
+    updated_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "learnt_bounds"
+
+    def __str__(self) -> str:
+        return self.model_id
+
+
+class LedgerCheck(models.Model):
+    """One run of the scheduled audit: how many accounts it replayed and what differed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = models.DateTimeField(default=now)
+    accounts = models.IntegerField(default=0)
+    last_account = models.UUIDField(null=True, blank=True)
+    differences = models.IntegerField(default=0)
+    found = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "ledger_checks"
+        indexes = [models.Index(fields=["-at"], name="ledger_checks_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.differences}"

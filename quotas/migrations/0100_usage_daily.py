@@ -9,7 +9,7 @@ import oneai.kit.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("quotas", "0003_names_for_people"),
+        ("quotas", "0004_top_ups"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
