@@ -122,7 +122,7 @@ def _row(name: str, sums: Sums, whole: Sums, href: str = "") -> Row:
 
 def _meter(limit: LimitState, account: Account) -> Meter:
     most, left = limit.limit or 0, limit.remaining or 0
-    percent = 100 * left // most if most else 0
+    percent = min(100, 100 * left // most) if most else 0  # top-ups may leave more than the limit
     return Meter(
         scope_text(limit.scope),
         "tokens" if limit.unit == TOKENS else "budget",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +66,23 @@ def faults(receipt: dict[str, Any]) -> list[str]:
         found.append(f"charged {charge['tokens']} tokens, {charge['nano_usd']} nano-USD; expected {tokens}, {nano}")
     of = {"tokens": charge["tokens"], "nano_usd": charge["nano_usd"]}
     if receipt["state"] != "running":
+        for scope, unit in dict.fromkeys((limit["scope"], limit["unit"]) for limit in receipt["limits"]):
+            taken = sum(each["charged"] for each in receipt["limits"] if (each["scope"], each["unit"]) == (scope, unit))
+            if taken != of[unit]:
+                found.append(f"{scope} {unit}: {taken} was taken, the receipt says {of[unit]}")
         for limit in receipt["limits"]:
             name = f"{limit['scope']} {limit['unit']}"
-            if limit["charged"] != of[limit["unit"]]:
-                found.append(f"{name}: charged {limit['charged']}, the receipt says {of[limit['unit']]}")
             if limit["limit"] is not None and limit["balance_before"] - limit["charged"] != limit["balance_after"]:
                 found.append(
                     f"{name}: {limit['balance_before']} less {limit['charged']} is not {limit['balance_after']}"
                 )
-    for limit in receipt["limits"]:
-        own = [e for e in receipt["ledger_entries"] if (e["scope"], e["unit"]) == (limit["scope"], limit["unit"])]
-        if sum(entry["used"] for entry in own) != limit["charged"]:
-            found.append(f"{limit['scope']} {limit['unit']}: the ledger entries do not add up to the charge")
+    taken_by, entered = Counter[tuple[str, str, bool]](), Counter[tuple[str, str, bool]]()
+    for each in receipt["limits"]:
+        taken_by[each["scope"], each["unit"], each["top_up"]] += each["charged"]
+    for entry in receipt["ledger_entries"]:
+        entered[entry["scope"], entry["unit"], entry["top_up"]] += entry["used"]
+    if +taken_by != +entered:
+        found.append("the ledger entries do not add up to what was taken")
     return found
 
 

@@ -50,6 +50,7 @@ class ReceiptLimitShape(serializers.Serializer[Any]):
 
     scope = serializers.CharField()
     unit = serializers.ChoiceField(choices=UNITS)
+    top_up = serializers.BooleanField(help_text="Whether it is a top-up beside the limit.")
     limit = serializers.IntegerField(allow_null=True)
     held = serializers.IntegerField()
     charged = serializers.IntegerField()
@@ -63,6 +64,7 @@ class ReceiptEntryShape(EntryNumberShape):
     at = serializers.DateTimeField()
     scope = serializers.CharField()
     unit = serializers.ChoiceField(choices=UNITS)
+    top_up = serializers.BooleanField()
     held = serializers.IntegerField()
     used = serializers.IntegerField()
     overrun = serializers.IntegerField()

@@ -16,7 +16,7 @@ from django.db import transaction
 from accounts.models import User
 from chat.models import AIModel, Conversation, Generation, Message, ModelPrice, Turn
 from oneai.kit.clock import uuid7
-from quotas import allowances
+from quotas import allowances, grants
 from quotas.ledger import Ask, Book, Charge, Price
 from quotas.models import UsageRecord
 from tests.chat.client import Chat
@@ -153,6 +153,20 @@ def test_balances_follow_the_ledger_from_answer_to_answer(alice: User, as_alice:
         assert (tokens["balance_before"], tokens["balance_after"]) == (left, left - charge.tokens)
         assert (money["balance_before"], money["balance_after"]) == (nano, nano - charge.nano_usd)
         left, nano = left - charge.tokens, nano - charge.nano_usd
+
+
+@pytest.mark.django_db
+def test_what_a_top_up_paid_is_on_the_receipt(alice: User, as_alice: Api) -> None:
+    allowances.set_limit(alice.pk, "*", {"tokens": 40}, "test", "test")
+    with transaction.atomic():
+        grants.grant(alice.pk, "pay:one", {"tokens": 5000})
+    receipt = get(as_alice, answer_of(alice, CHARGES["local_estimate"]))
+    plan, top_up = receipt["limits"][:2]
+    assert [(each["top_up"], each["charged"]) for each in (plan, top_up)] == [(False, 40), (True, 37)]
+    assert (top_up["balance_before"], top_up["balance_after"]) == (5000, 4963)
+    assert faults(receipt) == []
+    plan["charged"] += 1
+    assert faults(receipt) != []
 
 
 @pytest.mark.django_db
