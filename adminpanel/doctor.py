@@ -85,6 +85,8 @@ class Work:
     oldest_hold_seconds: float | None = None
     dead_mails: int = 0
     models: int = 0
+    ledger_differences: int = 0
+    ledger_checked_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,12 @@ def judge_work(facts: Facts) -> Iterator[Finding]:
         if facts.work.dead_mails:
             text = f"{facts.work.dead_mails} could not be delivered after every try; see the outbox in the admin."
             yield Finding(Level.MISSING, "Mail", text)
+        if facts.work.ledger_differences:
+            text = f"does not add up in {facts.work.ledger_differences} places: run `python manage.py audit_ledger`."
+            yield Finding(Level.UNSAFE, "Ledger", text)
+        elif facts.work.ledger_checked_seconds is not None:
+            minutes = facts.work.ledger_checked_seconds / 60
+            yield Finding(Level.OK, "Ledger", f"adds up; last looked at {minutes:.0f} minutes ago.")
     if facts.redis_error is None:
         yield Finding(Level.OFF, "Redis", "is not used: the database is the cache. Nothing is lost by it.")
     elif facts.redis_error:

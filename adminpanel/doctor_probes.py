@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import redis
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max
 from django.utils.timezone import now
 
 from accounts.models import OutgoingMail
@@ -17,7 +19,7 @@ from chat.models import AIModel
 from chat.upstreams import OPENROUTER, Upstream, upstreams
 from oneai import env
 from oneai.kit.http import HTTPFailure, fetch_json
-from quotas.models import Hold
+from quotas.models import Hold, LedgerCheck
 
 SECONDS = 6.0
 GROUPS = {
@@ -106,11 +108,15 @@ def look_at_work() -> Work | None:
         at = now()
         mail = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING).order_by("due_at").first()
         hold = Hold.objects.filter(state=Hold.State.ORPHANED, check_at__isnull=False).order_by("check_at").first()
+        checks = LedgerCheck.objects.filter(at__gt=at - timedelta(days=1))
+        checked = checks.aggregate(at=Max("at"), differences=Max("differences"))
         return Work(
             oldest_mail_seconds=(at - mail.due_at).total_seconds() if mail else None,
             oldest_hold_seconds=(at - hold.check_at).total_seconds() if hold and hold.check_at else None,
             dead_mails=OutgoingMail.objects.filter(state=OutgoingMail.State.DEAD).count(),
             models=AIModel.objects.filter(is_enabled=True, is_listed=True, price__isnull=False).count(),
+            ledger_differences=checked["differences"] or 0,
+            ledger_checked_seconds=(at - checked["at"]).total_seconds() if checked["at"] else None,
         )
     except DatabaseError:
         return None

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from accounts import audit
 from chat import catalog_sync, pricing
+from chat.class_admin import ModelClassAdmin
 from chat.models import AIModel, Conversation, Generation, ModelPrice, Turn, UpstreamKey
 from oneai.kit.money import per_million_string, usd_string
 
@@ -25,6 +26,7 @@ else:
     PriceForm = forms.ModelForm
     ModelForm = forms.ModelForm
 
+__all__ = ["ModelClassAdmin"]
 NANO_PLACES: Final = 9
 
 

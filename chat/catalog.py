@@ -17,11 +17,13 @@ from typing import Final
 from uuid import UUID
 
 from chat.catalog_sync import Counts, sync, sync_all
-from chat.models import AIModel
+from chat.models import AIModel, ModelClass
 from chat.offers import CatalogueFailed
 from chat.upstreams import Upstream, upstreams
 from oneai.kit import clock
 from oneai.kit.errors import Refusal
+from quotas import bounds
+from quotas.policy import matches
 
 FRESH_SECONDS: Final = 5.0
 LOCAL: Final = "local/"
@@ -59,6 +61,8 @@ class CatalogModel:
     listed: bool
     released_at: datetime | None
     fallbacks: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    bound_ppm: int | None = None  # of a million tokens that a prompt can't exceed, so many at most; None: not learnt
 
     @property
     def local(self) -> bool:
@@ -123,6 +127,8 @@ def _default(models: list[CatalogModel]) -> CatalogModel | None:
 
 def _load() -> Snapshot:
     at, known = clock.now(), upstreams()
+    learnt = bounds.in_force(at)
+    classes = list(ModelClass.objects.values_list("name", "patterns"))
     models = []
     for row in AIModel.objects.order_by("slug").values(*_COLUMNS):
         reason = _reason(row, at, known)
@@ -151,6 +157,8 @@ def _load() -> Snapshot:
                 listed=bool(row["is_listed"] and row["is_enabled"]),
                 released_at=row["released_at"],
                 fallbacks=tuple(row["fallbacks"] or ()),
+                bound_ppm=learnt.get(row["slug"]),
+                classes=tuple(name for name, patterns in classes if matches(patterns, row["slug"])),
             )
         )
     by_slug = MappingProxyType({model.slug: model for model in models})
@@ -158,7 +166,7 @@ def _load() -> Snapshot:
 
 
 def refresh() -> Snapshot:
-    """Read the catalogue from the database: synchronous, one query. Others read the old one meanwhile."""
+    """Read the catalogue from the database: synchronous, three queries. Others read the old one meanwhile."""
     global _snapshot
     with _loading:
         _snapshot = _load()

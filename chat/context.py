@@ -22,13 +22,17 @@ Prompt = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What messages weigh in prompt tokens: a likely ``estimate``, and a ``bound`` that none can exceed."""
+    """What messages weigh in prompt tokens: a likely ``estimate``, and a ``bound`` that none can exceed.
+
+    ``images`` are how many of them are in it.
+    """
 
     estimate: int = 0
     bound: int = 0
+    images: int = 0
 
     def __add__(self, other: Weight) -> Weight:
-        return Weight(self.estimate + other.estimate, self.bound + other.bound)
+        return Weight(self.estimate + other.estimate, self.bound + other.bound, self.images + other.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def of_messages(messages: Sequence[dict[str, Any]]) -> Weight:
     total = Weight()
     for message in messages:
         images = _images(message)
-        total += of_bytes(_size(message)) + Weight(USUAL_IMAGE_TOKENS * images, IMAGE_TOKENS * images)
+        total += of_bytes(_size(message)) + Weight(USUAL_IMAGE_TOKENS * images, IMAGE_TOKENS * images, images)
     return total
 
 

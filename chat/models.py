@@ -110,6 +110,27 @@ class ModelPrice(models.Model):
         return f"{self.model_id} version {self.version}"
 
 
+class ModelClass(models.Model):
+    """A named set of models that plans and staff can limit together, as ``class:<name>``.
+
+    ``patterns`` are like a plan's: ``openai/*``, ``*:free``, or a model's own id.
+    """
+
+    name = models.SlugField(primary_key=True, max_length=40)
+    patterns = models.JSONField(default=list)
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "model_classes"
+        verbose_name = "class of models"
+        verbose_name_plural = "classes of models"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Conversation(models.Model):
     """A person's conversation: a tree of messages and the leaf that is shown."""
 

@@ -20,7 +20,7 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from chat import access, branches, conversations
+from chat import access, branches, conversations, receipts
 from chat.models import AIModel, Conversation, Message
 from chat.shown import KEPT, MESSAGE_FIELDS, shown
 from oneai.kit.clock import now
@@ -136,6 +136,20 @@ def message(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> Ht
     return render(request, "chat/messages.html", context)
 
 
+@require_safe
+@never_cache
+@login_required
+def receipt(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    """The receipt of an answer, as a page; ``?part=receipt`` gives the receipt alone."""
+    assert request.user.is_authenticated
+    conversation = access.conversation_for(request.user.pk, conversation_id)
+    found = access.message_in(conversation, message_id)
+    part = request.GET.get("part") == "receipt"
+    template = "chat/receipt.html" if part else "chat/receipt_page.html"
+    shown = {"receipt": receipts.receipt_of(found), "conversation": conversation, "message_id": found.pk}
+    return render(request, template, shown)
+
+
 @require_POST
 @never_cache
 @login_required
@@ -175,5 +189,6 @@ urlpatterns = [
     path("c", chat, name="chat"),
     path("c/<uuid:conversation_id>", chat, name="conversation"),
     path("c/<uuid:conversation_id>/messages/<uuid:message_id>", message, name="message-html"),
+    path("c/<uuid:conversation_id>/messages/<uuid:message_id>/receipt", receipt, name="message-receipt"),
     path("c/<uuid:conversation_id>/show", show, name="show-branch"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from chat.openrouter.wire import Usage
-from oneai.kit.money import nano_from_usd
+from oneai.kit.money import nano_from_usd, plain_decimal
 from quotas.ledger import Charge, Price, cost_nano
 from quotas.models import UsageRecord
 
@@ -13,9 +13,9 @@ from quotas.models import UsageRecord
 def charge_for(usage: Usage, price: Price, source: str, upstream_id: str, conversation_id: UUID | None) -> Charge:
     """The charge for ``usage``: the upstream's own bill when it gives one, else our price times its tokens."""
     if usage.cost is not None:
-        nano = nano_from_usd(usage.cost)
+        nano, billed = nano_from_usd(usage.cost), plain_decimal(usage.cost)
     else:
-        nano = cost_nano(price, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        nano, billed = cost_nano(price, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens), ""
     return Charge(
         tokens=usage.prompt_tokens + usage.completion_tokens,
         nano_usd=nano,
@@ -26,6 +26,7 @@ def charge_for(usage: Usage, price: Price, source: str, upstream_id: str, conver
         source=UsageRecord.Source(source),
         upstream_id=upstream_id,
         conversation_id=conversation_id,
+        billed_usd=billed,
     )
 
 

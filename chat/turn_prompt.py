@@ -20,6 +20,7 @@ from chat.tree import Step
 from chat.turn_jobs import Start
 from chat.turn_place import Place
 from oneai.kit.errors import Refusal
+from quotas import bounds
 from quotas.ledger import FLOOR, Ask, KeyLimits, Price
 
 HISTORY_DEPTH: Final = 400
@@ -109,7 +110,7 @@ def portion(job: Start, standing: Standing, made: Draft, model: CatalogModel, nu
     included = fitted.kept + len(made.always) + (made.question is not None)
     if job.messages is not None:
         included = len(job.messages)
-    ask = _ask(job, standing, model, number, reference, fitted.weight.bound, wanted, cap)
+    ask = _ask(job, standing, model, number, reference, fitted.weight, wanted, cap)
     return Portion(model, made, fitted, included, ask)
 
 
@@ -121,14 +122,15 @@ def another_ask(job: Start, standing: Standing, model: CatalogModel, ask: Ask, p
     cap = context.output_cap(job.max_tokens, model.max_output, model.context_length)
     cap = context.room_for_answer(cap, model.context_length, prompt)
     wanted = None if job.max_tokens is None else min(job.max_tokens, cap)
-    return _ask(job, standing, model, 1, reference, ask.input_bound, wanted, cap)
+    weight = Weight(prompt, ask.input_bound, 0 if ask.learns else 1)
+    return _ask(job, standing, model, 1, reference, weight, wanted, cap)
 
 
 def least_asks(job: Start, standing: Standing) -> list[Ask]:
     """What the job needs at the very least, whatever its history: refused for this, it is refused for all."""
     wanted = FLOOR if job.max_tokens is None else min(FLOOR, job.max_tokens)
-    bound = weigh(job).bound
-    return [_ask(job, standing, model, number, "", bound, wanted, wanted) for number, model in enumerate(job.models)]
+    weight = weigh(job)
+    return [_ask(job, standing, model, number, "", weight, wanted, wanted) for number, model in enumerate(job.models)]
 
 
 def _ask(
@@ -137,7 +139,7 @@ def _ask(
     model: CatalogModel,
     number: int,
     reference: str,
-    input_bound: int,
+    weight: Weight,
     wanted: int | None,
     default: int,
 ) -> Ask:
@@ -147,7 +149,9 @@ def _ask(
         account_id=standing.principal.user_id,
         reference=reference,
         model_id=model.slug,
-        input_bound=input_bound,
+        input_bound=weight.bound,
+        learnt_bound=None if weight.images else bounds.tightened(weight.bound, model.bound_ppm),
+        learns=not weight.images,
         wanted_tokens=wanted,
         default_tokens=default,
         price=Price(
@@ -166,6 +170,7 @@ def _ask(
             requests_per_minute=key["requests_per_minute"],
             tokens_per_minute=key["tokens_per_minute"],
         ),
+        model_classes=model.classes,
         worker=job.worker,
         counts_as_request=number == 0,
     )

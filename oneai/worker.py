@@ -14,6 +14,7 @@ from django.db import close_old_connections, connection
 from accounts import key_mails, outbox, upkeep
 from chat import catalog, kept_answers, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
+from quotas import alerts, bounds, watch
 
 log = structlog.get_logger("worker")
 
@@ -39,10 +40,13 @@ def duties() -> list[Duty]:
         Duty("mail", 1.0, lambda: outbox.deliver(20)),
         Duty("ends of keys", 60.0, key_mails.announce_ends),
         Duty("sweep", 1.0, sweeper.sweep_once),
+        Duty("alerts", 1.0, alerts.tell),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("tidy", 3600.0, upkeep.tidy),
+        Duty("ledger", 60.0, watch.check_some),
+        Duty("bounds", 60.0, bounds.learn),
     ]
 
 

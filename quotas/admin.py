@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from oneai.kit.money import usd_string
 from quotas.models import (
     Allowance,
     Grant,
@@ -18,22 +17,18 @@ from quotas.models import (
     Override,
     PlatformCounter,
     QuotaAccount,
+    QuotaAlert,
     QuotaCounter,
     Unit,
+    UsageDaily,
     UsageRecord,
 )
+from quotas.wording import amount_text
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
-
-
-def amount_text(unit: str, amount: int | None) -> str:
-    """An amount for people: tokens with separators, nano-USD as dollars; None is unlimited."""
-    if amount is None:
-        return "unlimited"
-    return f"{amount:,}" if unit == Unit.TOKENS else f"${usd_string(amount)}"
 
 
 class Ledgered(ModelAdmin):
@@ -158,13 +153,53 @@ class UsageRecordAdmin(Ledgered):
         return amount_text(Unit.NANO_USD, row.nano_usd)
 
 
+@admin.register(UsageDaily)
+class UsageDailyAdmin(Ledgered):
+    list_display = ["user", "day", "part", "model_id", "calls", "tokens", "cost", "period_start"]
+    list_filter = ["part"]
+    search_fields = (
+        "user__email",
+        "model_id",
+    )
+
+    @admin.display(description="cost", ordering="nano_usd")
+    def cost(self, row: UsageDaily) -> str:
+        return amount_text(Unit.NANO_USD, row.nano_usd)
+
+
+@admin.register(QuotaAlert)
+class QuotaAlertAdmin(Ledgered):
+    list_display = ["user", "percent", "scope", "unit", "created_at", "told_at", "reset_at"]
+    list_filter = ["percent"]
+
+
 @admin.register(Grant)
 class GrantAdmin(Ledgered):
-    list_display = ["user", "scope", "unit", "given", "valid_from", "valid_until", "source_key"]
+    list_display = [
+        "user", "kind", "scope", "unit", "given", "used", "on_hold", "back", "valid_from", "valid_until", "source_key",
+    ]  # fmt: skip
+    list_filter = ["kind", "unit"]
+    search_fields = ("user__email", "=id", "source_key")
+    note = (
+        "A top-up is given by `manage.py grant_tokens EMAIL --tokens N --reason TEXT`; what somebody owes is let be "
+        "by `manage.py forgive_debt EMAIL --reason TEXT`."
+    )
 
     @admin.display(description="amount")
     def given(self, row: Grant) -> str:
         return amount_text(row.unit, row.amount)
+
+    @admin.display(description="used, or made good")
+    def used(self, row: Grant) -> str:
+        return amount_text(row.unit, row.consumed)
+
+    @admin.display(description="held")
+    def on_hold(self, row: Grant) -> str:
+        return amount_text(row.unit, row.held)
+
+    @admin.display(description="taken back, or forgiven")
+    def back(self, row: Grant) -> str:
+        return amount_text(row.unit, row.refunded)
 
 
 @admin.register(Allowance)

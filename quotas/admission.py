@@ -6,7 +6,7 @@ No database, no clock and no settings here, so that every rule can be driven wit
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -42,7 +42,9 @@ class KeyLimits:
 class Ask:
     """A wish to call a model. ``input_bound`` is a true upper bound of the prompt in tokens.
 
-    ``wanted_tokens`` is the completion that was asked for; without it ``default_tokens`` is the most
+    ``learnt_bound`` is what the model's calls so far make of it, for where the true one would refuse the
+    call or cut the answer short; ``learns`` says that the prompt is of text alone, and something can be
+    learnt from it. ``wanted_tokens`` is the completion that was asked for; without it ``default_tokens`` is the most
     that is held. ``counts_as_request`` is False for the second and later generations of one turn.
     """
 
@@ -55,6 +57,8 @@ class Ask:
     price: Price
     api_key: KeyLimits | None = None
     model_classes: tuple[str, ...] = ()
+    learnt_bound: int | None = None
+    learns: bool = False
     worker: str = ""
     counts_as_request: bool = True
 
@@ -71,10 +75,24 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class CounterState:
-    """What a counter says before the decision."""
+    """What a counter says before the decision. ``extra`` is what top-ups add to its limit, less what is owed."""
 
     used: int = 0
     held: int = 0
+    extra: int = 0
+
+    def plan_room(self, limit: int) -> int:
+        """What is left of ``limit`` itself."""
+        return max(0, limit - self.used - self.held)
+
+    def room(self, limit: int) -> int:
+        """What may still be held; below 0 when more is owed than there is."""
+        return self.plan_room(limit) + self.extra
+
+    def with_held(self, amount: int, limit: int | None) -> CounterState:
+        """As it is once ``amount`` is held: of the limit first, then of the top-ups."""
+        own = amount if limit is None else min(amount, self.plan_room(limit))
+        return CounterState(self.used, self.held + own, self.extra - (amount - own))
 
 
 UNTOUCHED: Final = CounterState()
@@ -153,31 +171,53 @@ def decide(
 
     ``counters`` are the account's of the period around ``at``, which ends at ``reset_at``; a missing
     one is untouched. The order is: rates, running generations, allowed models, limits. Whoever has
-    room for the input and ``ask.least`` completion tokens everywhere is not refused.
+    room for the input and ``ask.least`` completion tokens everywhere is not refused. Where the true bound of
+    the input would refuse the call or cut the answer short, the learnt one decides.
     """
     if ask.input_bound < 0:
         raise ValueError("input_bound is negative")
+    if ask.learnt_bound is None or not 0 <= ask.learnt_bound < ask.input_bound:
+        return _decide(account, counters, terms, ask, at, reset_at)
+    try:
+        found = _decide(account, counters, terms, ask, at, reset_at)
+        if found.max_tokens == ask.cap:
+            return found
+    except Refusal:
+        pass  # then the learnt bound says which
+    tight = replace(ask, input_bound=ask.learnt_bound, learnt_bound=None)
+    return _decide(account, counters, terms, tight, at, reset_at)
+
+
+def _decide(
+    account: AccountState,
+    counters: Mapping[LimitKey, CounterState],
+    terms: Terms,
+    ask: Ask,
+    at: datetime,
+    reset_at: datetime,
+) -> Decision:
     most = min(ask.cap, _rate_room(account, terms, ask, at))
     _check_running(account, terms)
     if not matches(terms.patterns, ask.model_id):
         raise Refusal("model_not_allowed", details={"model": ask.model_id, "plan": terms.plan}, param="model")
     free = ask.price.is_free
-    binding = (PLAN_WIDE, TOKENS, 0, 0, 0)
+    binding = (PLAN_WIDE, TOKENS, 0, UNTOUCHED)
     lines: list[tuple[str, str, int | None]] = []
     for scope, unit, limit in applicable(terms, ask, counters):
         lines.append((scope, unit, limit))
         if limit is None or (free and unit == NANO_USD):
             continue
         state = counters.get((scope, unit), UNTOUCHED)
-        room = limit - state.used - state.held
+        room = state.room(limit)
         affordable: int | None = room - ask.input_bound
         if unit == NANO_USD:
             affordable = affordable_completion(ask.price, room, ask.input_bound)
         if affordable is not None and affordable < most:
-            most, binding = affordable, (scope, unit, limit, state.used, state.held)
+            most, binding = affordable, (scope, unit, limit, state)
     if most < ask.least:
         # The rates leave at least that, so it is a limit that binds.
-        raise exceeded(*binding, at=at, reset_at=reset_at)
+        scope, unit, limit, state = binding
+        raise exceeded(scope, unit, limit, state.used, state.held, state.extra, at=at, reset_at=reset_at)
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
@@ -194,7 +234,7 @@ def _remaining_tokens(lines: tuple[Line, ...], counters: Mapping[LimitKey, Count
     for line in lines:
         if line.unit == TOKENS and line.limit is not None:
             state = counters.get((line.scope, TOKENS), UNTOUCHED)
-            room = max(0, line.limit - state.used - state.held - line.amount)
+            room = max(0, state.room(line.limit) - line.amount)
             left = room if left is None else min(left, room)
     return left
 

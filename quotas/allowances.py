@@ -83,7 +83,7 @@ def check_patterns(patterns: Sequence[str]) -> list[str]:
 
 def _check_until(until: datetime | None, at: datetime) -> None:
     if until is not None and until <= at:
-        raise InvalidTerms("the end lies in the past")
+        raise InvalidTerms("the end lies in the past or before the beginning")
 
 
 def assign(
@@ -144,16 +144,20 @@ def set_limit(
     reason: str,
     actor: str,
     until: datetime | None = None,
+    starts: datetime | None = None,
 ) -> list[Override]:
     """Set the period's limits of ``scope`` by unit (None: unlimited), in place of earlier overrides of them.
 
     It is the limit, not an addition: what was used in the period counts. A token limit lifts the
-    dollar ceiling of the scope unless one is given with it.
+    dollar ceiling of the scope unless one is given with it. It holds from ``starts`` (now) until
+    ``until``; one that starts later leaves those before it as they are until then. The person sees
+    the reason and the dates.
     """
     book = Book.open([user_id])
     at = book.at
+    begins = at if starts is None else max(starts, at)
     check_scope(scope)
-    _check_until(until, at)
+    _check_until(until, begins)
     for unit, limit in limits.items():
         if unit not in UNITS:
             raise InvalidTerms(f"the unit of a limit is {' or '.join(UNITS)}")
@@ -161,7 +165,9 @@ def set_limit(
     if not limits:
         raise InvalidTerms("no limit was given")
     ended = {*limits, NANO_USD} if TOKENS in limits else set(limits)
-    _active(user_id, at).filter(kind="limit", scope=scope, unit__in=ended).update(ended_at=at)
+    if begins == at:
+        earlier = _active(user_id, at).filter(kind="limit", scope=scope, unit__in=ended, starts_at__lte=at)
+        earlier.update(ended_at=at)
     made = [
         Override.objects.create(
             user_id=user_id,
@@ -169,7 +175,7 @@ def set_limit(
             scope=scope,
             unit=unit,
             limit=limit,
-            starts_at=at,
+            starts_at=begins,
             until=until,
             reason=reason,
             actor=actor,
@@ -214,6 +220,11 @@ def end_override(override: Override) -> None:
 def _active(user_id: UUID, at: datetime) -> Any:
     running = Q(until=None) | Q(until__gt=at)
     return Override.objects.filter(running, user_id=user_id, ended_at=None)
+
+
+def in_force(user_id: UUID, at: datetime) -> list[Override]:
+    """The overrides that hold at ``at``, those that win over others last."""
+    return list(_active(user_id, at).filter(starts_at__lte=at).order_by("starts_at", "id"))
 
 
 def policy_from_tables(user_id: UUID, at: datetime) -> dict[str, Any]:

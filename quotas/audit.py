@@ -2,7 +2,8 @@
 
 What it checks is what must hold at every committed state: the chain is whole, the counters are the
 sum of their entries, no admission went over its limit, open holds are what is held, and what was
-settled is what the usage records say, each call once and in the period of its admission.
+settled is what the usage records say, each call once and in the period of its admission; and the sums
+by day are those of the records.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from oneai.kit import rows
-from quotas import chain, holding
-from quotas.models import Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
+from quotas import chain, holding, moves, rollup
+from quotas.models import Grant, Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
 from quotas.policy import TOKENS
 
-CARRIED: Final = "carried:"
+CARRIED: Final = ("carried:", moves.MADE_GOOD)
 _ENDS: Final = (LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE)
 
 
@@ -64,6 +66,7 @@ class _Replay:
         self.found: list[Difference] = []
         self.sums: dict[UUID, _Sum] = {}
         self.ends: Tally[tuple[UUID, UUID]] = Tally()
+        self.burned: Tally[tuple[UUID, UUID]] = Tally()
 
     def differs(self, what: str, row: object, stored: Any, replayed: Any) -> None:
         if stored != replayed:
@@ -74,8 +77,14 @@ class _Replay:
         holds = {hold.id: hold for hold in Hold.objects.filter(user_id=self.account.pk).iterator()}
         usage = {record.hold_id: record for record in UsageRecord.objects.filter(user_id=self.account.pk).iterator()}
         counters = {counter.id: counter for counter in QuotaCounter.objects.filter(user_id=self.account.pk)}
+        grants = {grant.id: grant for grant in Grant.objects.filter(user_id=self.account.pk).exclude(kind="plan")}
+        for missing in self.sums.keys() - counters.keys() - grants.keys():
+            self.differs("counter.missing", missing, None, "entries")
         self._counters(counters)
-        self._holds(holds, usage, counters)
+        self._grants(grants, holds)
+        self._holds(holds, usage, counters, grants)
+        for row, stored, counted in rollup.differences(self.account.pk, self.account.zone, map(vars, usage.values())):
+            self.differs("usage.daily", row, str(stored), str(counted))
         return self.found
 
     def _entries(self) -> None:
@@ -104,7 +113,7 @@ class _Replay:
         sum_ = self.sums.setdefault(entry.counter_id, _Sum())
         if entry.kind == LedgerEntry.Kind.GRANT:
             sum_.granted += 1
-        if entry.kind in (LedgerEntry.Kind.GRANT, LedgerEntry.Kind.ADJUST):
+        if entry.kind in (LedgerEntry.Kind.GRANT, LedgerEntry.Kind.ADJUST, LedgerEntry.Kind.REFUND):
             sum_.limit = entry.limit_after
         sum_.held += entry.held_delta
         sum_.used += entry.used_delta
@@ -115,10 +124,9 @@ class _Replay:
             self.differs("bound", entry.id, sum_.used + sum_.held, sum_.limit)
         if entry.kind in _ENDS and entry.hold_id is not None:
             self.ends[entry.hold_id, entry.counter_id] += 1
+            self.burned[entry.hold_id, entry.counter_id] += entry.used_delta
 
     def _counters(self, counters: dict[UUID, QuotaCounter]) -> None:
-        for counter_id in self.sums.keys() - counters.keys():
-            self.differs("counter.missing", counter_id, None, "entries")
         for counter in counters.values():
             sum_ = self.sums.get(counter.id, _Sum())
             name = f"{counter.model_id} {counter.unit} {counter.period_start.isoformat()}"
@@ -128,8 +136,39 @@ class _Replay:
             self.differs("counter.used", name, counter.tokens_used, sum_.used)
             self.differs("counter.overrun", name, counter.overrun, sum_.overrun)
 
+    def _grants(self, grants: dict[UUID, Grant], holds: dict[UUID, Hold]) -> None:
+        held: Tally[UUID] = Tally()
+        asked: Tally[UUID] = Tally()
+        for hold in holds.values():
+            for text, amount in (hold.grant_lines or {}).items():
+                grant = grants.get(UUID(text))
+                if grant is None or grant.kind != Grant.Kind.EXTRA:
+                    self.differs("hold.grant", hold.reference, text, None)
+                elif hold.state in holding.OPEN:
+                    held[grant.id] += amount
+        for grant in grants.values():
+            sum_ = self.sums.get(grant.id, _Sum())
+            amount = grant.amount or 0
+            self.differs("grant.given", grant.source_key, sum_.granted, int(grant.kind == Grant.Kind.EXTRA))
+            self.differs("grant.limit", grant.source_key, amount - grant.refunded, sum_.limit)
+            self.differs("grant.used", grant.source_key, grant.consumed, sum_.used)
+            self.differs("grant.held", grant.source_key, grant.held, sum_.held)
+            self.differs("holds.of_grant", grant.source_key, grant.held, held[grant.id])
+            if grant.parent_id is not None:
+                asked[grant.parent_id] += amount
+        for grant_id, amount in asked.items():
+            parent = grants.get(grant_id)
+            given = 0 if parent is None else parent.amount or 0
+            back = amount + (0 if parent is None else parent.refunded)
+            if back > given:
+                self.differs("grant.refunds", grant_id, back, given)
+
     def _holds(
-        self, holds: dict[UUID, Hold], usage: dict[UUID, UsageRecord], counters: dict[UUID, QuotaCounter]
+        self,
+        holds: dict[UUID, Hold],
+        usage: dict[UUID, UsageRecord],
+        counters: dict[UUID, QuotaCounter],
+        grants: dict[UUID, Grant],
     ) -> None:
         held: Tally[UUID] = Tally()
         used: Tally[UUID] = Tally()
@@ -150,14 +189,15 @@ class _Replay:
                 self.differs(
                     "hold.period", hold.reference, hold.period_start.isoformat(), counter.period_start.isoformat()
                 )
-                ends = self.ends.pop((hold.id, counter_id), 0)
+                beside, burned = self._beside(hold, counter, grants, is_open=is_open)
                 actual = 0 if record is None else record.tokens if counter.unit == TOKENS else record.nano_usd
-                self.differs("hold.ends", hold.reference, ends, 0 if is_open or not (amount or actual) else 1)
+                ends = self.ends.pop((hold.id, counter_id), 0)
+                self.differs("hold.ends", hold.reference, ends, 0 if is_open or not (amount or actual - burned) else 1)
                 if is_open:
                     held[counter_id] += amount
                 if settled and record is not None:
-                    used[counter_id] += actual
-                    overrun[counter_id] += max(0, actual - amount)
+                    used[counter_id] += actual - burned
+                    overrun[counter_id] += max(0, actual - amount - beside)
             if record is not None:
                 period = record.period_start.isoformat()
                 self.differs("usage.period", hold.reference, period, hold.period_start.isoformat())
@@ -171,33 +211,73 @@ class _Replay:
             self.differs("usage.overrun", name, counter.overrun, overrun[counter_id])
         self.differs("account.in_flight", self.account.pk, self.account.in_flight, running)
 
+    def _beside(
+        self, hold: Hold, counter: QuotaCounter, grants: dict[UUID, Grant], *, is_open: bool
+    ) -> tuple[int, int]:
+        """What the hold had on top-ups of the counter's limit, and what of them its end used."""
+        held = burned = 0
+        for text, amount in (hold.grant_lines or {}).items():
+            grant = grants.get(UUID(text))
+            if grant is None or (grant.scope, grant.unit) != (counter.model_id, counter.unit):
+                continue
+            held += amount
+            burned += self.burned.pop((hold.id, grant.id), 0)
+            ends = self.ends.pop((hold.id, grant.id), 0)
+            self.differs("hold.ends", hold.reference, ends, 0 if is_open else 1)
+        return held, burned
 
-def replay(user_id: UUID) -> list[Difference]:
-    """Everything that differs for one account; empty when all is well. Takes the account's lock meanwhile."""
+
+def replay(user_id: UUID, *, lock: bool = True) -> list[Difference]:
+    """Everything that differs for one account; empty when all is well.
+
+    Takes the account's lock meanwhile, unless the caller reads one state of the database throughout.
+    """
+    accounts = QuotaAccount.objects.filter(pk=user_id)
+    if not lock:
+        account = accounts.first()
+        return [] if account is None else _Replay(account).run()
     with transaction.atomic():
-        account = QuotaAccount.objects.select_for_update().filter(pk=user_id).first()
+        account = accounts.select_for_update().first()
         return [] if account is None else _Replay(account).run()
 
 
-def replay_platform() -> list[Difference]:
-    """What differs between the platform's daily counters and the holds and usage records under them."""
-    platform, holds, usage = rows.table(PlatformCounter).name, rows.table(Hold).name, rows.table(UsageRecord).name
+def replay_platform(since: date | None = None) -> list[Difference]:
+    """What differs between the platform's daily counters and the holds and usage records under them.
+
+    With ``since`` only the days from then on, and no row older than the day before is read.
+    """
+    platform, holds, usage = (rows.table(model) for model in (PlatformCounter, Hold, UsageRecord))
+    recent, params = "", []
+    if since is not None:
+        # Ids sort by time: the primary key leads to the newest.
+        oldest = int((datetime.combine(since, time.min, UTC) - timedelta(days=1)).timestamp() * 1000)
+        recent, params = " WHERE h.id >= %s", [holds.to_db("id", UUID(int=oldest << 80))]
     # One statement: its figures are of one moment, and nobody is kept waiting.
     sql = f"""
-        SELECT p.day, p.shard, p.held, p.used,
-          (SELECT COALESCE(SUM(h.nano_usd), 0) FROM {holds} h
-            WHERE h.platform_day = p.day AND h.platform_shard = p.shard AND h.state IN ('held', 'orphaned')),
-          (SELECT COALESCE(SUM(u.nano_usd), 0) FROM {usage} u JOIN {holds} h ON h.id = u.hold_id
-            WHERE (h.platform_day = p.day AND h.platform_shard = p.shard)
-               OR (h.platform_day IS NULL AND p.shard = 0 AND DATE(u.at) = p.day))
-        FROM {platform} p ORDER BY p.day, p.shard"""  # noqa: S608 (names of ours)
-    found: list[Difference] = []
+        SELECT 0, day, shard, held, used FROM {platform.name}
+        UNION ALL SELECT 1, platform_day, platform_shard, SUM(nano_usd), 0 FROM {holds.name}
+          WHERE state IN ('held', 'orphaned') AND platform_day IS NOT NULL GROUP BY platform_day, platform_shard
+        UNION ALL SELECT 1, COALESCE(h.platform_day, DATE(u.at)), COALESCE(h.platform_shard, 0), 0, SUM(u.nano_usd)
+          FROM {usage.name} u JOIN {holds.name} h ON h.id = u.hold_id{recent} GROUP BY 2, 3"""  # noqa: S608 (names of ours)
+    stored: dict[tuple[date, int], tuple[int, int]] = {}
+    sums: dict[tuple[date, int], tuple[int, int]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(sql)
-        for day, shard, held, used, held_sum, used_sum in cursor.fetchall():
-            for what, stored, replayed in (("platform.held", held, held_sum), ("platform.used", used, used_sum)):
-                if int(stored) != int(replayed):
-                    found.append(Difference(None, what, f"{day} shard {shard}", int(stored), int(replayed)))
+        cursor.execute(sql, params)
+        for is_sum, day, shard, held, used in cursor.fetchall():
+            into = sums if is_sum else stored
+            key = (platform.from_db("day", day), int(shard))
+            before = into.get(key, (0, 0))
+            into[key] = (before[0] + int(held), before[1] + int(used))
+    found: list[Difference] = []
+    for key in sorted(stored.keys() | {key for key, amounts in sums.items() if any(amounts)}):
+        if since is not None and key[0] < since:
+            continue
+        name = f"{key[0]} shard {key[1]}"
+        for what, have, replayed in zip(
+            ("platform.held", "platform.used"), stored.get(key, (0, 0)), sums.get(key, (0, 0)), strict=True
+        ):
+            if have != replayed:
+                found.append(Difference(None, what, name, have, replayed))
     return found
 
 

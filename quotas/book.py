@@ -7,13 +7,14 @@ goes upstream.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
 from oneai.kit import rows
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
-from quotas import admission, backfill, holding, rates
+from quotas import admission, extending, holding, pockets, rates
 from quotas.admission import AccountState, Ask, Decision, Line
 from quotas.backfill import Earlier
 from quotas.ceiling import Ceiling
@@ -21,6 +22,9 @@ from quotas.figures import Admitted, Charge, LimitState, limits_of
 from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
 from quotas.models import Hold, LedgerEntry, QuotaAccount
+from quotas.moves import Moves
+from quotas.period_counters import PeriodCounters
+from quotas.pockets import GrantState
 from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms, has_allowance
 from quotas.together import decide_all
 
@@ -37,6 +41,7 @@ class Book:
         accounts: dict[UUID, Account],
         holds: dict[UUID, HoldState],
         counters: dict[UUID, Counter],
+        grants: dict[UUID, GrantState],
     ) -> None:
         self.at = at
         self._accounts = accounts
@@ -44,6 +49,8 @@ class Book:
         self._counters = counters
         self._references: set[str] = set()
         self._journal = Journal(at)
+        self.moves = Moves(self._journal, grants)
+        self._period = PeriodCounters(self._journal, self.moves, holds, counters)
         self._ceiling = Ceiling(
             at,
             [
@@ -85,7 +92,24 @@ class Book:
                 account = accounts.get(counter.user_id)
                 if account is not None and counter.period_start == account.period_start:
                     account.counters[counter.scope, counter.unit] = counter
-        return cls(at, accounts, holds, counters)
+        return cls(at, accounts, holds, counters, cls._read_grants(accounts, holds, at))
+
+    @staticmethod
+    def _read_grants(
+        accounts: Mapping[UUID, Account], holds: Mapping[UUID, HoldState], at: datetime
+    ) -> dict[UUID, GrantState]:
+        """The top-ups and debts that accounts and holds have; most have none, and no statement is made."""
+        owners = [account for account in accounts.values() if account.has_grants]
+        lines = [line for hold in holds.values() for line in hold.grant_lines]
+        if not owners and not lines:
+            return {}
+        found = holding.read_grants([account.user_id for account in owners], lines, at)
+        for account in owners:
+            mine = [grant for grant in found if grant.user_id == account.user_id and grant.limit > grant.consumed]
+            account.grants = pockets.usable(mine, at)
+            if not mine:
+                account.has_grants, account.changed = False, True
+        return {grant.id: grant for grant in found}
 
     # Admission -----------------------------------------------------------------------------------
     def admit(self, ask: Ask) -> Admitted:
@@ -116,8 +140,10 @@ class Book:
         states = {key: counter.state for key, counter in account.counters.items()}
         earlier: dict[LimitKey, Earlier] = {}
         for ask in asks:
-            earlier |= self._earlier(account, admission.applicable(account.terms, ask, account.counters))
+            earlier |= self._period.earlier(account, admission.applicable(account.terms, ask, account.counters))
         states |= {key: found.state(key[1]) for key, found in earlier.items()}
+        for key, extra in pockets.extras(account.grants).items():
+            states[key] = replace(states.get(key, admission.UNTOUCHED), extra=extra)
         state = AccountState(account.in_flight, account.windows)
         return account, decide_all(state, states, account.terms, asks, self.at, account.reset_at), earlier
 
@@ -147,15 +173,12 @@ class Book:
             period_start=account.period_start,
             created_at=self.at,
             worker=ask.worker,
+            safe_bound=ask.input_bound if ask.learns else None,
             is_new=True,
         )
         for line in decision.lines:
-            counter = self._counter_for(account, line, earlier.get((line.scope, line.unit)))
-            hold.lines[str(counter.id)] = line.amount
-            if line.amount:
-                counter.held += line.amount
-                counter.changed = True
-                self._journal.entry(account, LedgerEntry.Kind.HOLD, counter.id, hold_id=hold.id, held=line.amount)
+            counter = self._period.counter_for(account, line, earlier.get((line.scope, line.unit)))
+            self.moves.reserve(account, hold, counter, line.amount)
         self._holds[hold.id] = hold
         account.in_flight += 1
         account.changed = True
@@ -174,65 +197,6 @@ class Book:
             remaining_tokens=decision.remaining_tokens,
         )
 
-    def _earlier(self, account: Account, wanted: Iterable[tuple[str, str, int | None]]) -> dict[LimitKey, Earlier]:
-        """What this period has seen already of the limits in ``wanted`` that have no counter yet.
-
-        A limit on a model or a key may come in the middle of a period: what was used before counts.
-        """
-        return {
-            (scope, unit): backfill.earlier(account, scope, self._holds, self._journal.unwritten_usage)
-            for scope, unit, _ in wanted
-            if scope != PLAN_WIDE and (scope, unit) not in account.counters
-        }
-
-    def _counter_for(self, account: Account, line: Line, earlier: Earlier | None) -> Counter:
-        """The counter of ``line`` in the current period, made or brought to its limit."""
-        counter = account.counters.get((line.scope, line.unit))
-        if counter is not None:
-            if counter.limit != line.limit:
-                self._adjust(account, counter, line.limit)
-            return counter
-        counter = Counter(
-            id=uuid7(),
-            user_id=account.user_id,
-            scope=line.scope,
-            unit=line.unit,
-            period_start=account.period_start,
-            reset_at=account.reset_at,
-            limit=line.limit,
-            is_new=True,
-        )
-        account.counters[line.scope, line.unit] = counter
-        self._counters[counter.id] = counter
-        self._journal.grant(account, counter)
-        if earlier is not None:
-            self._carry(account, counter, earlier)
-        return counter
-
-    def _carry(self, account: Account, counter: Counter, earlier: Earlier) -> None:
-        """Begin a counter with what its period has seen; open holds get a line on it."""
-        state = earlier.state(counter.unit)
-        if not (state.used or state.held):
-            return
-        counter.used, counter.held = state.used, state.held
-        for hold in earlier.holds:
-            hold = self._holds.setdefault(hold.id, hold)
-            hold.lines[str(counter.id)] = hold.tokens if counter.unit == TOKENS else hold.nano_usd
-            hold.relined = True
-        self._journal.entry(
-            account,
-            LedgerEntry.Kind.RECONCILE,
-            counter.id,
-            used=state.used,
-            held=state.held,
-            source_key=f"carried:{counter.scope}",
-        )
-
-    def _adjust(self, account: Account, counter: Counter, limit: int | None, source_key: str = "") -> None:
-        counter.limit = limit
-        counter.changed = True
-        self._journal.entry(account, LedgerEntry.Kind.ADJUST, counter.id, limit_after=limit, source_key=source_key)
-
     def adjust_limits(self, account_id: UUID, terms: Terms, source_key: str = "") -> None:
         """Bring the current period's counters to ``terms``, which replace those of the account.
 
@@ -241,14 +205,60 @@ class Book:
         """
         account = self._accounts[account_id]
         account.terms = terms
-        wanted = [(scope, unit, limit) for (scope, unit), limit in sorted(terms.limits.items())]
-        earlier = self._earlier(account, wanted)
-        for (scope, unit), counter in sorted(account.counters.items()):
-            limit = terms.limits.get((scope, unit))
-            if counter.limit != limit and not scope.startswith("key:"):
-                self._adjust(account, counter, limit, source_key)
-        for scope, unit, limit in wanted:
-            self._counter_for(account, Line(scope, unit, limit, 0), earlier.get((scope, unit)))
+        self._period.adjust(account, source_key)
+
+    # While it runs -------------------------------------------------------------------------------
+    def extend(self, hold_id: UUID, ask: Ask, tokens: int, sequence: int) -> int:
+        """Hold up to ``tokens`` more completion tokens for a running call; how many were granted, maybe 0.
+
+        The decision is that of an admission, without its least: every limit that the hold lies on, the
+        tokens' rate, and the platform's day must have room for what is granted, in tokens and in
+        nano-USD at the price of ``ask``, the Ask that the hold was made for. Top-ups count. A hold stays
+        with its period. Partly granted is granted; 0 when nothing fits, when the hold is closed, and when
+        the day's ceiling does not cover all that the limits would.
+
+        ``sequence`` numbers the extensions of one hold from 1: a number that was used gives what it gave
+        then and holds nothing more. ValueError for a number that leaves one out. The hold must be among
+        those the book was opened with. From the caller's commit on the hold covers ``max_tokens`` plus
+        all that was granted.
+        """
+        hold = self._open_hold(hold_id)
+        if hold is None:
+            return 0
+        if 0 < sequence <= len(hold.extensions):
+            return hold.extensions[sequence - 1]
+        if sequence != len(hold.extensions) + 1 or tokens < 0:
+            raise ValueError("extensions are numbered from 1, without a gap, and never negative")
+        account = self._accounts[hold.user_id]
+        lines = self._extended_lines(account, hold, ask)
+        granted, nano = extending.more(account, lines, hold, ask, tokens, self.at)
+        if nano and hold.platform_day is not None and hold.platform_shard is not None:
+            try:
+                self._ceiling.take_more((hold.platform_day, hold.platform_shard), nano)
+            except Refusal:
+                granted = nano = 0
+        hold.extensions.append(granted)
+        hold.relined = True
+        if granted:
+            for counter in lines:
+                self.moves.reserve(account, hold, counter, granted if counter.unit == TOKENS else nano)
+            hold.tokens += granted
+            hold.max_tokens += granted
+            hold.nano_usd += nano
+            extending.count(account, hold, ask, granted, self.at)
+        return granted
+
+    def _extended_lines(self, account: Account, hold: HoldState, ask: Ask) -> list[Counter]:
+        """The counters of an open hold, brought to the limits of now while their period is the account's."""
+        limits = {(scope, unit): limit for scope, unit, limit in admission.applicable(account.terms, ask)}
+        found = []
+        for line in sorted(hold.lines):
+            counter = self._counters[UUID(line)]
+            key = (counter.scope, counter.unit)
+            if counter.period_start == account.period_start and key in limits:
+                counter = self._period.counter_for(account, Line(*key, limits[key], 0), None)
+            found.append(counter)
+        return found
 
     # Ends ----------------------------------------------------------------------------------------
     def settle(self, hold_id: UUID, charge: Charge) -> bool:
@@ -291,17 +301,9 @@ class Book:
 
     def _end(self, hold: HoldState, state: Hold.State, kind: LedgerEntry.Kind, tokens: int, nano_usd: int) -> None:
         account = self._accounts[hold.user_id]
-        for counter_id, held in hold.lines.items():
+        for counter_id in sorted(hold.lines):  # the one order that both databases' JSON has
             counter = self._counters[UUID(counter_id)]
-            actual = tokens if counter.unit == TOKENS else nano_usd
-            if not held and not actual:
-                continue
-            excess = max(0, actual - held)
-            counter.held -= held
-            counter.used += actual
-            counter.overrun += excess
-            counter.changed = True
-            self._journal.entry(account, kind, counter.id, hold_id=hold.id, held=-held, used=actual, overrun=excess)
+            self.moves.end(account, hold, counter, kind, tokens if counter.unit == TOKENS else nano_usd)
         if hold.platform_day is not None and hold.platform_shard is not None:
             self._ceiling.close((hold.platform_day, hold.platform_shard), hold.nano_usd, nano_usd)
         elif nano_usd:
@@ -317,11 +319,17 @@ class Book:
                 account.windows[scope] = rates.correct(account.windows[scope], second, tokens - hold.tokens)
 
     # Reading and writing -------------------------------------------------------------------------
+    def account(self, account_id: UUID) -> Account:
+        """An account that this book has locked, as it stands now. KeyError when there is no such person."""
+        return self._accounts[account_id]
+
     def limits(self, account_id: UUID) -> list[LimitState]:
         """The account's limits as people see them, with all that this book has changed."""
         return limits_of(self._accounts[account_id])
 
     def close(self) -> None:
         """Write everything; the caller commits."""
-        self._journal.write(self._accounts.values(), self._counters.values(), self._holds.values())
+        self._journal.write(
+            self._accounts.values(), self._counters.values(), self._holds.values(), self.moves.grants.values()
+        )
         self._ceiling.write()

@@ -96,7 +96,7 @@ class Ceiling:
         self._closing: list[tuple[Key, int, int]] = []
         self._mine: dict[Key, Shard] = {}
         self._home: Shard | None = None
-        self._all = False
+        self._whole: set[date] = set()  # days of which all shards are locked
 
     def take(self, nano: int) -> Key:
         """Hold ``nano`` of today's limit; the shard it lies in. Refusal when the day has not that much left."""
@@ -111,6 +111,18 @@ class Ceiling:
         home.held += nano
         home.changed = True
         return home.day, home.shard
+
+    def take_more(self, key: Key, nano: int) -> None:
+        """Hold ``nano`` more in the shard ``key``, where a hold of this batch lies. Refusal when its day is full."""
+        self._apply_closing()
+        self._lock({key} | self._older)
+        shard = self._mine[key]
+        if shard.room < nano:
+            self._gather(shard, nano)
+        if shard.room < nano:
+            raise _refusal(self._at)
+        shard.held += nano
+        shard.changed = True
 
     def close(self, key: Key | None, held: int, actual: int) -> None:
         """Give back ``held`` and count ``actual`` in the shard ``key``.
@@ -179,7 +191,7 @@ class Ceiling:
         tight = choice.room < nano * ROOMY or time.monotonic() < _take_all_until
         if tight or sum(row.quota_limit for row in seen) != daily_limit():
             self._lock({(row.day, row.shard) for row in seen} | self._older)
-            self._all = True
+            self._whole.add(self._today)
             self._rescale()
             _seen = (self._today, daily_limit())
             shards = [shard for shard in self._mine.values() if shard.day == self._today]
@@ -191,12 +203,11 @@ class Ceiling:
 
     def _gather(self, home: Shard, nano: int) -> None:
         """Move room of the other shards to ``home``, under the lock of all of them."""
-        if not self._all:
-            others = {(row.day, row.shard) for row in self._read("day = %s", [self._today])}
-            self._lock(others)
-            self._all = True
+        if home.day not in self._whole:
+            self._lock((row.day, row.shard) for row in self._read("day = %s", [home.day]))
+            self._whole.add(home.day)
         for shard in self._mine.values():
-            if shard is home or shard.day != self._today:
+            if shard is home or shard.day != home.day:
                 continue
             moved = min(max(0, shard.room), nano - home.room)
             if moved <= 0:

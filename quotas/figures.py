@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from quotas import pockets
 from quotas.holding import Account
 from quotas.models import UsageRecord
 from quotas.policy import PLAN_WIDE, UNITS
 from quotas.rates import RateState
-from quotas.refusals import limit_json
+from quotas.refusals import limit_json, remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a call really used and cost, and who says so."""
+    """What a call really used and cost, and who says so. ``billed_usd``: the upstream's own bill, in plain decimals."""
 
     tokens: int
     nano_usd: int
@@ -40,6 +41,7 @@ class Charge:
     cached_tokens: int = 0
     upstream_id: str = ""
     conversation_id: UUID | None = None
+    billed_usd: str = ""
 
     def __post_init__(self) -> None:
         if min(self.tokens, self.nano_usd, self.prompt_tokens, self.completion_tokens) < 0:
@@ -48,7 +50,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
-    """A limit as people see it."""
+    """A limit as people see it. ``extra``: what top-ups add to it, less what is owed."""
 
     scope: str
     unit: str
@@ -56,27 +58,30 @@ class LimitState:
     used: int
     held: int
     reset_at: datetime
+    extra: int = 0
 
     @property
     def remaining(self) -> int | None:
-        return None if self.limit is None else max(0, self.limit - self.used - self.held)
+        return remaining(self.limit, self.used, self.held, self.extra)
 
     def as_json(self) -> dict[str, Any]:
         """As ``GET /api/user/quota`` shows it."""
-        return limit_json(self.scope, self.unit, self.limit, self.used, self.held, self.reset_at)
+        return limit_json(self.scope, self.unit, self.limit, self.used, self.held, self.extra, self.reset_at)
 
 
 def limits_of(account: Account) -> list[LimitState]:
     """Plan-wide limits first, then those of models and classes, then those of keys that were used."""
     found: list[LimitState] = []
     listed = dict(account.terms.limits)
+    extras = pockets.extras(account.grants)
     for (scope, unit), counter in account.counters.items():
         if scope.startswith("key:"):
             listed[scope, unit] = counter.limit
     for scope, unit in sorted(listed, key=_order):
         counter_or_none = account.counters.get((scope, unit))
         used, held = (counter_or_none.used, counter_or_none.held) if counter_or_none else (0, 0)
-        found.append(LimitState(scope, unit, listed[scope, unit], used, held, account.reset_at))
+        extra = extras.get((scope, unit), 0)
+        found.append(LimitState(scope, unit, listed[scope, unit], used, held, account.reset_at, extra))
     return found
 
 

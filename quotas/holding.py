@@ -13,27 +13,31 @@ from django.db import connection
 from accounts.models import User
 from oneai.kit import rows
 from oneai.kit.clock import period_edges
+from quotas import alerts
 from quotas.admission import CounterState
-from quotas.models import Allowance, Hold, QuotaAccount, QuotaCounter
+from quotas.models import Allowance, Grant, Hold, QuotaAccount, QuotaCounter
+from quotas.pockets import GrantState
 from quotas.policy import RATES, LimitKey, Terms, micros, terms_at
 from quotas.rates import Window
 
 OPEN: Final = (Hold.State.HELD.value, Hold.State.ORPHANED.value)
 KNOWN_MOST: Final = 100_000
 
-ACCOUNT: Final = ("user_id", "anchor", "policy", "entry_seq", "chain_head", "in_flight", "windows")
+ACCOUNT: Final = (
+    "user_id", "anchor", "zone", "policy", "entry_seq", "chain_head", "in_flight", "windows", "has_grants"
+)  # fmt: skip
 _COUNTER: Final = (
     "id", "user_id", "model_id", "unit", "period_start", "reset_at", "quota_limit", "tokens_used", "held", "overrun"
 )  # fmt: skip
 _HOLD: Final = (
     "id", "user_id", "api_key_id", "reference", "state", "model_id", "price_id", "max_tokens", "tokens", "nano_usd",
-    "lines", "platform_day", "platform_shard", "period_start", "created_at", "check_at",
+    "lines", "grant_lines", "extensions", "platform_day", "platform_shard", "period_start", "created_at", "check_at",
 )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Counter:
-    """A row of usage_quotas. ``is_new``: not in the table yet."""
+    """A row of usage_quotas. ``is_new``: not in the table yet; ``seen``: the alert it had reached when read."""
 
     id: UUID
     user_id: UUID
@@ -45,6 +49,7 @@ class Counter:
     used: int = 0
     held: int = 0
     overrun: int = 0
+    seen: int = 0
     is_new: bool = False
     changed: bool = False
 
@@ -55,7 +60,10 @@ class Counter:
 
 @dataclass(slots=True)
 class HoldState:
-    """A row of holds. ``lines`` maps counter ids to the amounts held there; ``relined``: a line was added."""
+    """A row of holds. ``lines`` maps counter ids to the amounts held there, ``grant_lines`` ids of top-ups.
+
+    ``relined``: a line was added or grew.
+    """
 
     id: UUID
     user_id: UUID
@@ -72,8 +80,11 @@ class HoldState:
     platform_shard: int | None
     period_start: datetime
     created_at: datetime
+    grant_lines: dict[str, int] = field(default_factory=dict)
+    extensions: list[int] = field(default_factory=list)
     check_at: datetime | None = None
     worker: str = ""
+    safe_bound: int | None = None
     is_new: bool = False
     changed: bool = False
     relined: bool = False
@@ -85,9 +96,13 @@ class HoldState:
 
 @dataclass(slots=True)
 class Account:
-    """A row of quota_accounts, the terms in force, and the counters of its current period by limit."""
+    """A row of quota_accounts, the terms in force, and the counters of its current period by limit.
+
+    ``grants``: the top-ups that are valid now, in the order in which they are used, and the debts.
+    """
 
     user_id: UUID
+    zone: str
     policy: Mapping[str, Any] | None
     entry_seq: int
     chain_head: str
@@ -96,6 +111,8 @@ class Account:
     period_start: datetime
     reset_at: datetime
     terms: Terms
+    has_grants: bool = False
+    grants: list[GrantState] = field(default_factory=list)
     counters: dict[LimitKey, Counter] = field(default_factory=dict)
     changed: bool = False
 
@@ -107,8 +124,9 @@ def _make_missing(account_ids: Sequence[UUID]) -> None:
     """Rows for people who have none yet; their period begins when they signed up."""
     account, user = rows.table(QuotaAccount), rows.table(User)
     sql = (
-        f"INSERT INTO {account.name} (user_id, anchor, policy, entry_seq, chain_head, in_flight, windows, created_at) "  # noqa: S608
-        f"SELECT id, created_at, NULL, 0, '', 0, '{{}}', created_at FROM {user.name} "
+        f"INSERT INTO {account.name} "  # noqa: S608
+        "(user_id, anchor, zone, policy, entry_seq, chain_head, in_flight, windows, created_at) "
+        f"SELECT id, created_at, timezone, NULL, 0, '', 0, '{{}}', created_at FROM {user.name} "
         f"WHERE id IN ({rows.marks(len(account_ids))}) ORDER BY id ON CONFLICT DO NOTHING"
     )
     with connection.cursor() as cursor:
@@ -171,7 +189,11 @@ def default_allowance(at: datetime) -> dict[str, Any] | None:
 
 def read_holds(hold_ids: Iterable[UUID]) -> dict[UUID, HoldState]:
     """The holds with these ids, whatever their state."""
-    return {row["id"]: HoldState(**row) for row in rows.select(Hold, _HOLD, by="id", values=hold_ids)}
+    found = rows.select(Hold, _HOLD, by="id", values=hold_ids)
+    for row in found:
+        row["grant_lines"] = row["grant_lines"] or {}
+        row["extensions"] = row["extensions"] or []
+    return {row["id"]: HoldState(**row) for row in found}
 
 
 def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: datetime) -> list[Counter]:
@@ -196,9 +218,38 @@ def read_counters(account_ids: Sequence[UUID], counter_ids: Iterable[str], at: d
             used=row["tokens_used"],
             held=row["held"],
             overrun=row["overrun"],
+            seen=alerts.reached(row["unit"], row["quota_limit"], row["tokens_used"]),
         )
         for row in found
     ]
+
+
+_GRANT: Final = (
+    "id", "user_id", "source_key", "kind", "parent_id", "scope", "unit", "amount", "consumed", "held", "refunded",
+    "priority", "valid_from", "valid_until", "created_at", "note",
+)  # fmt: skip
+
+
+def read_grants(account_ids: Sequence[UUID], grant_ids: Iterable[str], at: datetime) -> list[GrantState]:
+    """The accounts' top-ups and debts that have something left or come later, and those with ``grant_ids``."""
+    this = rows.table(Grant)
+    users = [this.to_db("user_id", value) for value in account_ids]
+    extra = [this.to_db("id", value) for value in dict.fromkeys(grant_ids)]
+    names = ",".join(this.columns[name] for name in _GRANT)
+    parts, params = [], []
+    if users:
+        parts.append(
+            f"(user_id IN ({rows.marks(len(users))}) AND kind <> 'plan' AND amount - consumed - refunded > 0 "
+            "AND (valid_until IS NULL OR valid_until > %s))"
+        )
+        params += [*users, this.to_db("valid_until", at)]
+    if extra:
+        parts.append(f"id IN ({rows.marks(len(extra))})")
+        params += extra
+    if not parts:
+        return []
+    sql = f"SELECT {names} FROM {this.name} WHERE {' OR '.join(parts)}"  # noqa: S608 (names of ours)
+    return [GrantState(**row) for row in this.decoded(_GRANT, rows.query(this, sql, params))]
 
 
 def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
@@ -206,11 +257,13 @@ def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
     return {
         "user_id": user_id,
         "anchor": anchor,
+        "zone": "UTC",
         "policy": None,
         "entry_seq": 0,
         "chain_head": "",
         "in_flight": 0,
         "windows": {},
+        "has_grants": False,
     }
 
 
@@ -219,6 +272,7 @@ def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: da
     start, end = period_edges(row["anchor"], at)
     return Account(
         user_id=row["user_id"],
+        zone=row["zone"],
         policy=row["policy"],
         entry_seq=row["entry_seq"],
         chain_head=row["chain_head"],
@@ -227,4 +281,5 @@ def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: da
         period_start=start,
         reset_at=end,
         terms=terms_at(row["policy"], default, at),
+        has_grants=row["has_grants"],
     )

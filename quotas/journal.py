@@ -9,9 +9,10 @@ from uuid import UUID
 
 from oneai.kit import rows
 from oneai.kit.clock import uuid7
-from quotas import chain
+from quotas import alerts, chain, rollup
 from quotas.holding import Account, Counter, HoldState
 from quotas.models import Grant, Hold, LedgerEntry, QuotaAccount, QuotaCounter, UsageRecord
+from quotas.pockets import GrantState
 
 if TYPE_CHECKING:
     from quotas.figures import Charge
@@ -24,6 +25,11 @@ def period_key(account_id: UUID, start: datetime, scope: str, unit: str) -> str:
 
 class Journal:
     """Collects the rows of one book; ``write`` inserts and updates them, one statement for each table and kind."""
+
+    _NEW_GRANT = (
+        "id", "user_id", "source_key", "kind", "parent_id", "scope", "unit", "amount", "consumed", "held", "refunded",
+        "priority", "valid_from", "valid_until", "note", "created_at",
+    )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
         self._at = at
@@ -83,13 +89,18 @@ class Journal:
                 "id": uuid7(),
                 "user_id": account.user_id,
                 "source_key": key,
+                "kind": Grant.Kind.PLAN.value,
+                "parent_id": None,
                 "scope": counter.scope,
                 "unit": counter.unit,
                 "amount": counter.limit,
                 "consumed": 0,
+                "held": 0,
+                "refunded": 0,
                 "priority": 0,
                 "valid_from": counter.period_start,
                 "valid_until": counter.reset_at,
+                "note": "",
                 "created_at": self._at,
             }
         )
@@ -114,22 +125,48 @@ class Journal:
                 "cached_tokens": charge.cached_tokens,
                 "tokens": charge.tokens,
                 "nano_usd": charge.nano_usd,
+                "billed_usd": charge.billed_usd,
                 "source": UsageRecord.Source(charge.source).value,
                 "period_start": hold.period_start,
+                "asked_at": hold.created_at,
                 "at": self._at,
             }
         )
 
     # Writing -------------------------------------------------------------------------------------
-    def write(self, accounts: Iterable[Account], counters: Iterable[Counter], holds: Iterable[HoldState]) -> None:
+    def write(
+        self,
+        accounts: Iterable[Account],
+        counters: Iterable[Counter],
+        holds: Iterable[HoldState],
+        grants: Iterable[GrantState],
+    ) -> None:
         """Write what is new or changed. IntegrityError when a row under our lock is not as we left it."""
+        accounts = list(accounts)
         self._write_accounts([account for account in accounts if account.changed])
         self._write_counters([counter for counter in counters if counter.is_new or counter.changed])
         self._write_holds([hold for hold in holds if hold.is_new or hold.changed or hold.relined])
-        rows.insert(Grant, self._grants)
+        self._write_grants([grant for grant in grants if grant.is_new or grant.changed])
         rows.insert(LedgerEntry, self._entries)
         rows.insert(UsageRecord, self._usage)
-        self._grants, self._entries, self._usage = [], [], []
+        rollup.note(self._usage, {account.user_id: account.zone for account in accounts})
+        self._entries, self._usage = [], []
+
+    def _write_grants(self, changed: list[GrantState]) -> None:
+        new = [{name: getattr(grant, name) for name in self._NEW_GRANT} for grant in changed if grant.is_new]
+        rows.insert(Grant, self._grants + new)
+        rows.update(
+            Grant,
+            [
+                {"id": grant.id, "consumed": grant.consumed, "held": grant.held, "refunded": grant.refunded}
+                for grant in changed
+                if not grant.is_new
+            ],
+            exactly=True,
+        )
+        self._grants = []
+        for grant in changed:
+            grant.is_new = grant.changed = False
 
     def _write_accounts(self, changed: list[Account]) -> None:
         rows.update(
@@ -141,6 +178,7 @@ class Journal:
                     "chain_head": account.chain_head,
                     "in_flight": account.in_flight,
                     "windows": account.windows,
+                    "has_grants": account.has_grants,
                 }
                 for account in changed
             ],
@@ -168,6 +206,7 @@ class Journal:
             ],
             exactly=True,
         )
+        alerts.note(counters, self._at)
         for counter in counters:
             counter.is_new = counter.changed = False
 
@@ -202,12 +241,28 @@ class Journal:
                     "closed_at": None if hold.is_open else self._at,
                 }
                 for hold in old
+                if hold.changed
             ],
             where="t.state IN ('held', 'orphaned')",
             exactly=True,
         )
         relined = [hold for hold in old if hold.relined]
-        rows.update(Hold, [{"id": hold.id, "lines": hold.lines} for hold in relined])
+        rows.update(
+            Hold,
+            [
+                {
+                    "id": hold.id,
+                    "lines": hold.lines,
+                    "grant_lines": hold.grant_lines or None,
+                    "extensions": hold.extensions or None,
+                    "max_tokens": hold.max_tokens,
+                    "tokens": hold.tokens,
+                    "nano_usd": hold.nano_usd,
+                }
+                for hold in relined
+            ],
+            exactly=True,
+        )
         for hold in holds:
             hold.is_new = hold.changed = hold.relined = False
 
@@ -224,6 +279,9 @@ class Journal:
             "tokens": hold.tokens,
             "nano_usd": hold.nano_usd,
             "lines": hold.lines,
+            "grant_lines": hold.grant_lines or None,
+            "extensions": hold.extensions or None,
+            "safe_bound": hold.safe_bound,
             "platform_day": hold.platform_day,
             "platform_shard": hold.platform_shard,
             "period_start": hold.period_start,

@@ -23,18 +23,21 @@ class QuotaAccount(models.Model):
     It carries the head of the account's ledger chain, the number of open holds, ``windows`` (what was
     asked in each second of the last minute, by scope; see ``quotas.rates``) and ``policy``, a copy of
     the allowances and overrides in force or to come (written only by ``quotas.allowances`` under this
-    lock), so that admission reads one row.
+    lock), so that admission reads one row. ``zone`` is the time zone whose days ``usage_daily`` counts in;
+    ``has_grants``: there may be top-ups or debts to look for.
     """
 
     user = models.OneToOneField(
         "accounts.User", on_delete=models.CASCADE, primary_key=True, related_name="quota_account"
     )
     anchor = models.DateTimeField()
+    zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
     policy = models.JSONField(null=True, blank=True)
     entry_seq = models.BigIntegerField(default=0)
     chain_head = models.CharField(max_length=64, default="")
     in_flight = models.IntegerField(default=0)
     windows = models.JSONField(default=dict, blank=True)
+    has_grants = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
@@ -182,9 +185,10 @@ class PlatformCounter(models.Model):
 class Hold(models.Model):
     """Quota reserved for one generation, written before anything goes upstream.
 
-    ``lines`` maps counter id to the amount held there; the same figures are the ledger's HOLD
-    entries. ``check_at`` set: the producer is gone or the upstream's figure is missing, and
-    whoever claims the lease settles it.
+    ``lines`` maps counter id to the amount held there, ``grant_lines`` top-up id; the same figures are
+    the ledger's HOLD entries. ``extensions`` lists the completion tokens that were added while it ran.
+    ``safe_bound`` is what no tokenizer can exceed for the prompt, whatever was held. ``check_at`` set:
+    the producer is gone or the upstream's figure is missing, and whoever claims the lease settles it.
     """
 
     class State(models.TextChoices):
@@ -205,6 +209,9 @@ class Hold(models.Model):
     tokens = models.BigIntegerField()
     nano_usd = models.BigIntegerField()
     lines = models.JSONField(default=dict)
+    grant_lines = models.JSONField(null=True, blank=True)
+    extensions = models.JSONField(null=True, blank=True)
+    safe_bound = models.BigIntegerField(null=True, blank=True)
     platform_day = models.DateField(null=True, blank=True)
     platform_shard = models.PositiveSmallIntegerField(null=True, blank=True)
     period_start = models.DateTimeField()
@@ -262,37 +269,74 @@ class LedgerEntry(models.Model):
         db_table = "ledger_entries"
         verbose_name_plural = "ledger entries"
         constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
+        indexes = [models.Index(fields=["counter_id", "hold_id"], name="ledger_entries_of_hold")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seq}"
 
 
 class Grant(models.Model):
-    """Allowance given once: ``source_key`` is unique, so a repeated cause grants nothing twice."""
+    """Allowance given once: ``source_key`` is unique, so a repeated cause grants nothing twice.
+
+    ``plan``: what a counter began its period with; a record, the counter itself is the limit.
+    ``extra``: a top-up, used once the plan's own quota is; ``refunded`` was taken back.
+    ``debt``: the part of a refunded top-up that was used already; ``consumed`` was made good since,
+    ``refunded`` forgiven. ``parent`` is the top-up that it comes from.
+    The ledger's entries name a top-up or a debt as they name a counter.
+    """
+
+    class Kind(models.TextChoices):
+        PLAN = "plan"
+        EXTRA = "extra"
+        DEBT = "debt"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="grants", db_index=False)
     team_id = models.UUIDField(null=True, blank=True)
     source_key = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.PLAN, db_default="plan")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="debts")
     scope = models.CharField(max_length=200, default="*")
     unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.TOKENS)
     amount = models.BigIntegerField(null=True, blank=True)
     consumed = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0, db_default=0)
+    refunded = models.BigIntegerField(default=0, db_default=0)
     priority = models.SmallIntegerField(default=0)
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         db_table = "grants"
-        indexes = [models.Index(fields=["user", "valid_from"], name="grants_of_user")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind="plan")
+                | models.Q(
+                    consumed__gte=0,
+                    held__gte=0,
+                    refunded__gte=0,
+                    amount__gte=models.F("consumed") + models.F("held") + models.F("refunded"),
+                ),
+                name="grants_not_overdrawn",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "valid_from"], name="grants_of_user"),
+            models.Index(fields=["user"], condition=~models.Q(kind="plan"), name="grants_beside_plan"),
+        ]
 
     def __str__(self) -> str:
         return self.source_key
 
 
 class UsageRecord(models.Model):
-    """What one dispatch used and cost, and where the figure comes from. One per hold, at most."""
+    """What one dispatch used and cost, and where the figure comes from. One per hold, at most.
+
+    ``asked_at`` is the moment of its admission, which gives its day; ``at`` that of its settlement.
+    ``billed_usd`` is the upstream's own bill as it gave it, in plain decimals; empty when it gave none.
+    """
 
     class Source(models.TextChoices):
         UPSTREAM_FINAL = "upstream_final"
@@ -316,16 +360,135 @@ class UsageRecord(models.Model):
     cached_tokens = models.BigIntegerField(default=0)
     tokens = models.BigIntegerField(default=0)
     nano_usd = models.BigIntegerField(default=0)
+    billed_usd = models.CharField(max_length=40, blank=True, default="", db_default="")
     source = models.CharField(max_length=16, choices=Source.choices)
     period_start = models.DateTimeField()
+    asked_at = models.DateTimeField()
     at = models.DateTimeField()
 
     class Meta:
         db_table = "usage_records"
         indexes = [
-            models.Index(fields=["user", "-at"], name="usage_records_of_user"),
+            models.Index(fields=["user", "asked_at", "id"], name="usage_records_by_day"),
             models.Index(fields=["upstream_id"], name="usage_records_by_upstream"),
         ]
 
     def __str__(self) -> str:
         return f"{self.reference} {self.tokens}"
+
+
+class UsageDaily(models.Model):
+    """The usage records of one account and day, added up; written with them by ``quotas.rollup``.
+
+    Rows of the part ``model`` are sums by model and key, rows of the part ``conversation`` by
+    conversation: each record is in one of either. What does not apply is empty, or the UUID of zeros.
+    ``day`` is that of the admission in the account's ``zone``; a day on which a period ends has rows of both.
+    """
+
+    class Part(models.TextChoices):
+        MODEL = "model"
+        CONVERSATION = "conversation"
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="usage_daily", db_index=False)
+    part = models.CharField(max_length=12, choices=Part.choices)
+    day = models.DateField()
+    period_start = models.DateTimeField()
+    model_id = models.CharField(max_length=200, blank=True)
+    api_key_id = models.UUIDField()
+    conversation_id = models.UUIDField()
+    calls = models.BigIntegerField(default=0)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    tokens = models.BigIntegerField(default=0)
+    nano_usd = models.BigIntegerField(default=0)
+    estimated_calls = models.BigIntegerField(default=0)
+    estimated_nano_usd = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "usage_daily"
+        verbose_name_plural = "usage by day"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "part", "day", "period_start", "model_id", "api_key_id", "conversation_id"],
+                name="usage_daily_one_per_day",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model_id or self.conversation_id}"
+
+
+class QuotaAlert(models.Model):
+    """A limit that was used to ``percent``, to be told by mail: once for each limit and period.
+
+    Written with the settlement that crossed the line, by ``quotas.alerts``; ``told_at`` set: the mail is in
+    the outbox, or the person does not want it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="quota_alerts", db_index=False)
+    counter_id = models.UUIDField()
+    percent = models.PositiveSmallIntegerField()
+    scope = models.CharField(max_length=200)
+    unit = models.CharField(max_length=8, choices=Unit.choices)
+    quota_limit = models.BigIntegerField()
+    used = models.BigIntegerField()
+    reset_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=now, editable=False)
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "quota_alerts"
+        constraints = [
+            models.UniqueConstraint(fields=["counter_id", "percent", "quota_limit"], name="quota_alerts_once")
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], condition=models.Q(told_at=None), name="quota_alerts_untold"),
+            models.Index(fields=["user", "created_at"], name="quota_alerts_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.scope} {self.unit}"
+
+
+class LearntBound(models.Model):
+    """How many prompt tokens a model's upstream has counted for what could be many more, at most.
+
+    ``most_ppm``: of a million tokens that the prompt could not exceed, the most that were counted, over
+    ``sample`` calls. ``broken_at``: a call went over what had been learnt; the safe bound holds again.
+    The row ``*`` keeps how far the usage records were read.
+    """
+
+    model_id = models.CharField(max_length=200, primary_key=True)
+    sample = models.BigIntegerField(default=0)
+    most_ppm = models.BigIntegerField(default=0)
+    broken_at = models.DateTimeField(null=True, blank=True)
+    read_to = models.UUIDField(null=True, blank=True)
+    updated_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "learnt_bounds"
+
+    def __str__(self) -> str:
+        return self.model_id
+
+
+class LedgerCheck(models.Model):
+    """One run of the scheduled audit: how many accounts it replayed and what differed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = models.DateTimeField(default=now)
+    accounts = models.IntegerField(default=0)
+    last_account = models.UUIDField(null=True, blank=True)
+    differences = models.IntegerField(default=0)
+    found = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "ledger_checks"
+        indexes = [models.Index(fields=["-at"], name="ledger_checks_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.differences}"

@@ -16,28 +16,40 @@ def _text(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def limit_json(scope: str, unit: str, limit: int | None, used: int, held: int, reset_at: datetime) -> dict[str, Any]:
-    """A limit as the API shows it. ``remaining`` never falls below 0; unlimited is None."""
+def limit_json(
+    scope: str, unit: str, limit: int | None, used: int, held: int, extra: int, reset_at: datetime
+) -> dict[str, Any]:
+    """A limit as the API shows it. ``remaining`` never falls below 0; unlimited is None.
+
+    ``extra``, what top-ups add less what is owed, is in ``remaining`` alone.
+    """
     return {
         "scope": scope,
         "unit": unit,
         "limit": limit,
         "used": used,
         "held": held,
-        "remaining": None if limit is None else max(0, limit - used - held),
+        "remaining": remaining(limit, used, held, extra),
         "reset_at": _text(reset_at),
     }
 
 
-def exceeded(scope: str, unit: str, limit: int, used: int, held: int, *, at: datetime, reset_at: datetime) -> Refusal:
+def remaining(limit: int | None, used: int, held: int, extra: int) -> int | None:
+    """What may still be used: of the limit, and of what comes to it. None: unlimited."""
+    return None if limit is None else max(0, max(0, limit - used - held) + extra)
+
+
+def exceeded(
+    scope: str, unit: str, limit: int, used: int, held: int, extra: int, *, at: datetime, reset_at: datetime
+) -> Refusal:
     """A limit that does not cover the call, named."""
     what = "tokens" if unit == TOKENS else "cost"
     where = "" if scope == PLAN_WIDE else f" ({scope})"
-    headers = {"X-Quota-Remaining-Tokens": str(max(0, limit - used - held))} if unit == TOKENS else {}
+    headers = {"X-Quota-Remaining-Tokens": str(remaining(limit, used, held, extra))} if unit == TOKENS else {}
     return Refusal(
         "quota_exceeded",
         f"What is left of the {what} quota{where} does not cover this call.",
-        details={"limit": limit_json(scope, unit, limit, used, held, reset_at)},
+        details={"limit": limit_json(scope, unit, limit, used, held, extra, reset_at)},
         retry_after=max(1, math.ceil((reset_at - at).total_seconds())),
         headers=headers,
     )

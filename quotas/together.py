@@ -70,7 +70,7 @@ def _one_after_the_other(
         decisions.append(decision)
         for line in decision.lines:
             before = states.get((line.scope, line.unit), UNTOUCHED)
-            states[line.scope, line.unit] = CounterState(before.used, before.held + line.amount)
+            states[line.scope, line.unit] = before.with_held(line.amount, line.limit)
         for scope, _, _ in rate_scopes(terms, ask):
             # A turn that is alone in its minute is not refused or cut by the tokens' rate, whatever it asks.
             if rates.totals(account.windows.get(scope, ()), second)[1]:

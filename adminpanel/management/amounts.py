@@ -49,15 +49,20 @@ def _kept(option: str, value: int) -> int | None:
 
 def end(text: str | None) -> datetime | None:
     """The moment a ``--until`` names: a date means its beginning in UTC; None when left out."""
+    return moment("--until", text)
+
+
+def moment(option: str, text: str | None) -> datetime | None:
+    """The moment that ``option`` names, as ``end`` has it."""
     if not text:
         return None
     try:
         if len(text) == 10:
             return datetime.combine(date.fromisoformat(text), time.min, UTC)
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"--until must be a date such as 2027-01-31, not {text!r}.") from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise CommandError(f"{option} must be a date such as 2027-01-31, not {text!r}.") from error
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def reason(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chat.api import conversation_views, message_views, model_views
+from chat.api import conversation_views, message_views, model_views, receipt_views
 
 urlpatterns = [
     path("chat/models", model_views.ModelList.as_view()),
@@ -13,4 +13,5 @@ urlpatterns = [
     path("conversations/<str:conversation_id>/restore", conversation_views.ConversationRestore.as_view()),
     path("conversations/<str:conversation_id>/messages", message_views.ConversationMessages.as_view()),
     path("messages/<str:message_id>", message_views.MessageDetail.as_view()),
+    path("messages/<str:message_id>/receipt", receipt_views.MessageReceipt.as_view()),
 ]

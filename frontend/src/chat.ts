@@ -2,6 +2,7 @@
 import { AnswerMenu } from "./chat/answer-menu.ts";
 import { Desk } from "./chat/desk.ts";
 import { byId } from "./chat/dom.ts";
+import { listenToReceipts, showReceipt } from "./chat/receipt.ts";
 import { tell } from "./chat/refusals.ts";
 import { listenToKeys } from "./chat/shortcuts.ts";
 import { copyLastCode, listenToThread, pressLast } from "./chat/thread.ts";
@@ -14,7 +15,9 @@ const modelOf = (answer: HTMLElement): string =>
   answer.querySelector<HTMLElement>("[data-model]")?.dataset["model"] ?? desk.picker.current;
 
 const menu = new AnswerMenu((act, instruction, answer) => {
+  const figures = answer.querySelector<HTMLAnchorElement>("a[data-receipt]");
   if (act === "delete") desk.remove(answer);
+  else if (act === "receipt") figures && void showReceipt(figures);
   else if (act === "model") desk.picker.pickOnce("Answer again with another model", (model) => void desk.again(answer, { model }));
   else void desk.again(answer, { model: modelOf(answer), instruction });
 });
@@ -30,6 +33,7 @@ listenToThread(thread, {
   stopOne: (answer) => desk.stopOne(answer),
   show: (form, message) => void desk.show(form, message),
 });
+listenToReceipts(thread);
 listenToKeys({
   newChat: () => location.assign("/c"),
   stop: () => desk.stop(),

@@ -20,6 +20,11 @@ def now() -> datetime:
     return datetime.now(UTC) + _offset
 
 
+def utc_text(at: datetime) -> str:
+    """A time in UTC as the API writes it: ``2026-01-31T09:30:00Z``."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
 @contextmanager
 def travel(delta: timedelta) -> Iterator[None]:
     """Move the clock of this process by ``delta`` while the block runs (tests of period edges)."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
 from typing import Final
 
 PICO: Final = 10**12
 NANO: Final = 10**9
 PICO_PER_NANO: Final = 1000
+DECIMALS: Final = 24
 LARGEST_USD: Final = 1_000_000  # keeps every amount within the 64 bits of its column
 
 
@@ -49,6 +50,18 @@ def usd_string(nano: int) -> str:
     sign, nano = ("-", -nano) if nano < 0 else ("", nano)
     whole, part = divmod(nano, NANO)
     return f"{sign}{whole}.{part:09d}".rstrip("0").rstrip(".")
+
+
+def plain_decimal(value: Decimal | str | float | int) -> str:
+    """A number as it was given, without an exponent, beyond 24 decimals rounded up; at most 40 characters.
+
+    ValueError when negative, not finite or absurd.
+    """
+    amount = _decimal(value)
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -DECIMALS:
+        amount = amount.quantize(Decimal(1).scaleb(-DECIMALS), ROUND_CEILING, Context(prec=60))
+    return f"{amount:f}"
 
 
 def per_million_string(pico_per_token: int) -> str:

@@ -20,6 +20,7 @@ from oneai.kit.errors import Refusal
 
 USUAL: Final = 25
 MOST: Final = 100
+LARGEST: Final = 10**9
 PAGE_PARAMETERS: Final = [
     OpenApiParameter("limit", int, description="1 to 100; 25 when left out."),
     OpenApiParameter("cursor", str, description="From ``next`` or ``previous``."),
@@ -96,16 +97,29 @@ def _offset(request: Request, size: int) -> int:
 
 def slice_of(request: Request, rows: Sequence[Any]) -> tuple[Sequence[Any], str | None, str | None]:
     """The page of ``rows``, which are in memory, that the request asks for; and the URLs around it."""
-    limit, start = limit_parameter(request), _offset(request, len(rows))
+
+    def read(start: int, count: int) -> tuple[Sequence[Any], int]:
+        return rows[start : start + count], len(rows)
+
+    return page_of(request, read, len(rows))
+
+
+Read = Callable[[int, int], tuple[Sequence[Any], int]]
+
+
+def page_of(request: Request, read: Read, size: int = LARGEST) -> tuple[Sequence[Any], str | None, str | None]:
+    """As ``slice_of``, where a page comes by ``read(start, count)``, with the number of all rows."""
+    limit, start = limit_parameter(request), _offset(request, size)
+    page, size = read(start, limit)
 
     def link(at: int) -> str:
         parameters = [pair for pair in request.query_params.lists() if pair[0] not in {"cursor"}]
         cursor = base64.b64encode(f"at={at}".encode("ascii")).decode("ascii")
         return request.build_absolute_uri(f"{request.path}?{urlencode([*parameters, ('cursor', cursor)], doseq=True)}")
 
-    following = link(start + limit) if start + limit < len(rows) else None
-    before = link(max(0, start - limit)) if start > 0 else None
-    return rows[start : start + limit], following, before
+    following = link(start + limit) if start + limit < size else None
+    before = link(max(0, min(start, size) - limit)) if start > 0 else None
+    return page, following, before
 
 
 def list_response(results: Any, following: str | None, before: str | None) -> Response:

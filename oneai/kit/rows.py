@@ -317,3 +317,20 @@ def update(
         sql += f" AND {where}"
     # Rows named by anything but their key may be any: nothing else of the table waits beside them.
     _submit(_Write(this, sql, params, len(rows) if exactly else None), this.key, rows)
+
+
+def add(model: type[models.Model], rows: Sequence[Row], *, key: Sequence[str], sums: Sequence[str]) -> None:
+    """Insert ``rows`` (all with the same keys), or add their ``sums`` to the row with the same ``key``.
+
+    One statement; no two of ``rows`` may have the same ``key``, over which the table is unique.
+    """
+    if not rows:
+        return
+    this = table(model)
+    names = list(rows[0])
+    row_marks = f"({marks(len(names))})"
+    sql = f"INSERT INTO {this.name} ({','.join(this.columns[name] for name in names)}) VALUES "  # noqa: S608
+    sql += ",".join([row_marks] * len(rows))
+    sql += f" ON CONFLICT ({','.join(this.columns[name] for name in key)}) DO UPDATE SET "
+    sql += ",".join(f"{column}={this.name}.{column}+excluded.{column}" for column in (this.columns[n] for n in sums))
+    _submit(_Write(this, sql, this.encoded(names, rows), len(rows)), this.key, rows)

@@ -222,6 +222,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "oneai.api.add_hot_routes"],
     "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_NAME_OVERRIDES": {
+        "UsageSource": "quotas.models.UsageRecord.Source",
+        "PriceSource": "chat.models.ModelPrice.Source",
+    },
 }
 LOGGING_CONFIG = None  # oneai.kit.logs sets up JSON logs when the apps are ready
 SILENCED_SYSTEM_CHECKS = [

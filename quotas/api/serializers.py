@@ -17,6 +17,50 @@ class LimitSerializer(serializers.Serializer[object]):
     reset_at = serializers.DateTimeField()
 
 
+class OverrideSerializer(serializers.Serializer[object]):
+    """A limit that staff set for this account; ``until`` null: until it is ended."""
+
+    reason = serializers.CharField()
+    starts_at = serializers.DateTimeField()
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class RatesOverrideSerializer(OverrideSerializer):
+    """Rates that staff set for this account, by name."""
+
+    rates = serializers.ListField(child=serializers.CharField())
+
+
+class OwnLimitSerializer(LimitSerializer):
+    """A limit; ``remaining`` counts what top-ups add, ``override`` is there when staff set it."""
+
+    override = OverrideSerializer(required=False)
+
+
+class TopUpSerializer(serializers.Serializer[object]):
+    """What comes to the plan's quota and is used after it; ``expires_at`` null: it does not expire."""
+
+    id = serializers.UUIDField()
+    cause = serializers.ChoiceField(choices=["pay", "sub", "admin"])
+    scope = serializers.CharField()
+    unit = serializers.ChoiceField(choices=["tokens", "nano_usd"])
+    amount = serializers.IntegerField()
+    used = serializers.IntegerField()
+    held = serializers.IntegerField()
+    remaining = serializers.IntegerField()
+    starts_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    note = serializers.CharField()
+
+
+class OwedSerializer(serializers.Serializer[object]):
+    """What was used of a top-up whose payment was given back; it is taken from what comes next."""
+
+    scope = serializers.CharField()
+    unit = serializers.ChoiceField(choices=["tokens", "nano_usd"])
+    amount = serializers.IntegerField()
+
+
 class PeriodSerializer(serializers.Serializer[object]):
     """A period, from ``start`` up to ``end``."""
 
@@ -37,6 +81,8 @@ class QuotaSerializer(serializers.Serializer[object]):
 
     plan = serializers.CharField()
     period = PeriodSerializer()
-    limits = LimitSerializer(many=True)
+    limits = OwnLimitSerializer(many=True)
     rates = RatesSerializer()
-    topups = serializers.ListField(child=serializers.DictField())
+    topups = TopUpSerializer(many=True)
+    owed = OwedSerializer(many=True, required=False)
+    rate_overrides = RatesOverrideSerializer(many=True, required=False)

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.principal import Principal
 from quotas.api.serializers import QuotaSerializer
-from quotas.reading import standing
+from quotas.reading import statement
 
 
 class QuotaView(APIView):
@@ -20,4 +20,4 @@ class QuotaView(APIView):
         """What the account may still use in this period. A key needs the scope `usage`."""
         principal: Principal = request.auth  # type: ignore[assignment]
         principal.require("usage")
-        return Response(standing(principal.user_id).as_json())
+        return Response(statement(principal.user_id))

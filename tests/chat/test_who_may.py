@@ -31,6 +31,7 @@ OWNED: list[tuple[str, str, Any, int]] = [
     ("GET", "/api/chat/history?conversation={id}", None, 200),
     ("PATCH", "/api/messages/{id}", {"content": "x"}, 201),
     ("DELETE", "/api/messages/{id}", None, 204),
+    ("GET", "/api/messages/{id}/receipt", None, 404),  # no model wrote it; test_receipts has those that are answers
 ]
 OTHERS: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/api/conversations", None, 200, "conversations"),

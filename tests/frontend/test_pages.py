@@ -24,6 +24,8 @@ OPEN = [
 SIGNED_IN = [
     "/c",
     "/c?q=no-such-title",
+    "/usage",
+    "/usage?from=2026-02-01&to=2026-01-01",
     "/accounts/logout/",
     "/accounts/email/",
     "/accounts/password/change/",

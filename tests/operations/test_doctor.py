@@ -80,6 +80,7 @@ def test_a_site_that_is_set_up_well_needs_nothing() -> None:
         (replace(HEALTHY, work=Work(models=1, oldest_mail_seconds=121)), Level.MISSING, "Worker"),
         (replace(HEALTHY, work=Work(models=1, oldest_hold_seconds=121)), Level.MISSING, "Worker"),
         (replace(HEALTHY, work=Work(models=1, dead_mails=1)), Level.MISSING, "Mail"),
+        (replace(HEALTHY, work=Work(models=1, ledger_differences=1)), Level.UNSAFE, "Ledger"),
         (replace(HEALTHY, redis_error="connection refused"), Level.MISSING, "Redis"),
         (replace(HEALTHY, static_files=0), Level.MISSING, "Static files"),
     ],

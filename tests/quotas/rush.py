@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +23,10 @@ from django.db import OperationalError, connection, transaction  # noqa: E402
 from accounts.models import User  # noqa: E402
 from oneai.kit.clock import now  # noqa: E402
 from oneai.kit.errors import Refusal  # noqa: E402
-from quotas import allowances  # noqa: E402
+from quotas import allowances, grants  # noqa: E402
 from quotas.ceiling import Contended  # noqa: E402
-from quotas.ledger import Book, claim_due  # noqa: E402
+from quotas.ledger import Ask, Book, KeyLimits, claim_due  # noqa: E402
+from quotas.models import LedgerEntry, QuotaCounter  # noqa: E402
 from quotas.policy import RATES  # noqa: E402
 from tests.quotas.using import Purse, charge  # noqa: E402
 
@@ -62,6 +63,48 @@ def admit(task: dict[str, Any]) -> list[str]:
             return "admitted"
 
         outcomes.append(_again(one))
+    return outcomes
+
+
+def crowd(task: dict[str, Any]) -> list[str]:
+    """Ask with model and key by turns, end some of what was held at its full size; what each ask came to.
+
+    A refusal is ``false`` when what it says was left would have covered the call.
+    """
+    (purse,) = (_purse(text) for text in task["accounts"])
+    key = KeyLimits(UUID(task["key"]), limit_tokens=task["key_tokens"])
+    need = task["bound"] + task["cap"]
+    outcomes: list[str] = []
+    for turn in range(task["times"]):
+        number = task["number"] + turn
+        ask = purse.ask(
+            bound=task["bound"],
+            cap=task["cap"],
+            model_id=("maker/first", "maker/second")[number % 2],
+            api_key=key if number % 3 else None,
+        )
+
+        def one(ask: Ask = ask) -> tuple[str, UUID | None]:
+            book = Book.open([purse.id])
+            try:
+                hold_id = book.admit(ask).hold_id
+            except Refusal as refusal:
+                limit = (refusal.details or {}).get("limit")
+                told_true = limit is not None and limit["remaining"] < need
+                return (f"{refusal.code} {limit['scope']}" if told_true and limit else f"false {refusal.code}"), None
+            book.close()
+            return "admitted", hold_id
+
+        def end(hold_id: UUID) -> bool:
+            book = Book.open([purse.id], [hold_id])
+            done = book.settle(hold_id, charge(need, task["cost"]))
+            book.close()
+            return done
+
+        said, held = _again(one)
+        outcomes.append(said)
+        if held is not None and turn % 2:
+            assert _again(lambda hold_id=held: end(hold_id))
     return outcomes
 
 
@@ -102,21 +145,74 @@ def claim(task: dict[str, Any]) -> list[str]:
 
 
 def people(task: dict[str, Any]) -> list[str]:
-    """New people without rates and with ``tokens`` to use; their ids."""
+    """New people without rates and with ``tokens`` to use, maybe with limits on models and a top-up; their ids."""
     made = []
-    for name in task["names"]:
-        user = User.objects.create_user(f"{name}@example.com")
+    for number, name in enumerate(task["names"]):
+        begun = datetime.fromisoformat(task["signed_up"][number]).astimezone(UTC) if "signed_up" in task else now()
+        user = User.objects.create_user(f"{name}@example.com", created_at=begun)
         with transaction.atomic():
+            for model, tokens in task.get("models", {}).items():
+                allowances.set_limit(user.pk, model, {"tokens": tokens}, "a rush", "test")
+            if "top_up" in task:
+                grants.grant(user.pk, "admin:rush", {"tokens": task["top_up"]})
             allowances.set_rates(user.pk, dict.fromkeys(RATES), "a rush", "test")
             allowances.set_limit(user.pk, "*", {"tokens": task["tokens"]}, "a rush", "test")
         made.append(str(user.pk))
     return made
 
 
+def edges(task: dict[str, Any]) -> list[str]:
+    """Each account a moment before its edge and at it: one call of ten tokens each."""
+    outcomes = []
+    for text, edge in zip(task["accounts"], task["edges"], strict=True):
+        purse, moment = _purse(text), datetime.fromisoformat(edge).astimezone(UTC)
+        for at in (moment - timedelta(microseconds=1), moment):
+
+            def one(purse: Purse = purse, at: datetime = at) -> UUID:
+                book = Book.open([purse.id], at=at)
+                hold_id = book.admit(purse.ask(bound=100, cap=100)).hold_id
+                book.close()
+                return hold_id
+
+            def end(hold_id: UUID, purse: Purse = purse, moment: datetime = moment) -> bool:
+                book = Book.open([purse.id], [hold_id], moment)
+                done = book.settle(hold_id, charge(10))
+                book.close()
+                return done
+
+            held = _again(one)
+            assert _again(lambda held=held, end=end: end(held))
+            outcomes.append("settled")
+    return outcomes
+
+
+def periods(task: dict[str, Any]) -> list[str]:
+    """The plan-wide token counters of each account in order, as one text."""
+    found = []
+    for text in task["accounts"]:
+        counters = QuotaCounter.objects.filter(user_id=text, model_id="*", unit="tokens", tokens_used__gt=0)
+        found.append(
+            [
+                {
+                    "start": counter.period_start.isoformat(),
+                    "end": counter.reset_at.isoformat(),
+                    "used": counter.tokens_used,
+                    "held": counter.held,
+                    "grants": LedgerEntry.objects.filter(counter_id=counter.id, kind="grant").count(),
+                }
+                for counter in counters.order_by("period_start")
+            ]
+        )
+    return [json.dumps(found)]
+
+
 TASKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "admit": admit,
     "batches": batches,
+    "crowd": crowd,
     "claim": claim,
+    "edges": edges,
+    "periods": periods,
     "people": people,
 }
 

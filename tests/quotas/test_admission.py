@@ -32,7 +32,7 @@ prices = st.builds(
     st.integers(0, 10**9),
     st.none() | st.integers(0, 10**9),
 )
-states = st.builds(CounterState, amounts, amounts)
+states = st.builds(CounterState, amounts, amounts, st.just(0) | st.integers(-(10**6), 10**12))
 scopes = st.sampled_from([PLAN_WIDE, "maker/model", "class:large", f"key:{KEY}", "other/model"])
 keys = st.tuples(scopes, st.sampled_from([TOKENS, NANO_USD]))
 
@@ -82,12 +82,17 @@ def bound_limits(one: Ask, allowed: Terms) -> dict[LimitKey, int]:
 def covers(one: Ask, completion: int, limit: int, unit: str, state: CounterState) -> bool:
     """Whether what remains of a limit covers the worst outcome of the call."""
     if unit == TOKENS:
-        return state.used + state.held + one.input_bound + completion <= limit
+        return one.input_bound + completion <= left(limit, state)
     if one.price.is_free:
         return True
     every_cached = [0, one.input_bound, one.input_bound // 2]
     worst = max(cost_nano(one.price, one.input_bound, completion, cached) for cached in every_cached)
-    return state.used + state.held + worst <= limit
+    return worst <= left(limit, state)
+
+
+def left(limit: int, state: CounterState) -> int:
+    """What is left of a limit, and what top-ups add to it less what is owed."""
+    return max(0, limit - state.used - state.held) + state.extra
 
 
 def outcome(one: Ask, allowed: Terms, counters: dict[LimitKey, CounterState]) -> tuple[Decision | None, Refusal | None]:
@@ -114,6 +119,8 @@ def test_an_admission_fits_every_limit_and_a_refusal_names_one_that_it_does_not_
         assert (named["used"], named["held"]) == (state.used, state.held)
         # Two nano are what rounding three lines up may cost more than what remains shows.
         slack = binding[key] - (2 if key[1] == NANO_USD else 0)
+        if state.plan_room(binding[key]) < 2:  # then they are missing of the top-ups
+            state = CounterState(0, 0, left(binding[key], state) - slack)
         assert not covers(one, min(16, one.cap), slack, key[1], state)
         return
     assert decision is not None
@@ -125,7 +132,10 @@ def test_an_admission_fits_every_limit_and_a_refusal_names_one_that_it_does_not_
         assert line.amount == (decision.tokens if line.unit == TOKENS else decision.nano_usd)
         state = counters.get((line.scope, line.unit), CounterState())
         if line.limit is not None and line.amount:
-            assert state.used + state.held + line.amount <= line.limit
+            assert line.amount <= left(line.limit, state)
+            after = state.with_held(line.amount, line.limit)
+            assert after.held <= max(state.held, line.limit - state.used)
+            assert left(line.limit, after) == left(line.limit, state) - line.amount
     assert {(line.scope, line.unit) for line in decision.lines} >= set(binding)
     assert len({(line.scope, line.unit) for line in decision.lines}) == len(decision.lines)
 

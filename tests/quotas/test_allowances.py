@@ -12,7 +12,7 @@ from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances
 from quotas.models import Grant, LedgerEntry
-from quotas.reading import standing
+from quotas.reading import standing, statement
 from tests.quotas.using import Purse
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def limit_of(purse: Purse, scope: str = "*", unit: str = "tokens", at: datetime 
 
 
 def test_a_person_begins_with_the_default_allowance(newcomer: Purse) -> None:
-    shown = standing(newcomer.id).as_json()
+    shown = statement(newcomer.id)
     assert shown["plan"] == "free"
     assert [(each["unit"], each["limit"], each["remaining"]) for each in shown["limits"]] == [
         ("tokens", 50_000, 50_000),

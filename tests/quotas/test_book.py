@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
@@ -223,6 +223,25 @@ def test_a_reference_has_one_hold(purse: Purse) -> None:
         book.admit(ask)
         with pytest.raises(ValueError, match="has a hold already"):
             book.admit(ask)
+
+
+def test_a_reference_has_one_hold_in_whichever_transaction(purse: Purse) -> None:
+    ask = purse.ask()
+    purse.admit(ask)
+    with pytest.raises(IntegrityError):
+        purse.admit(ask)
+    assert Hold.objects.filter(user_id=purse.id).count() == 1
+    assert purse.differences() == []
+
+
+def test_a_hold_closed_behind_the_books_back_is_not_closed_again(purse: Purse) -> None:
+    (admitted,) = purse.admit()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        book = Book.open([purse.id], [admitted.hold_id])
+        assert book.settle(admitted.hold_id, charge(10))
+        Hold.objects.filter(pk=admitted.hold_id).update(state="released")  # what no lock let happen
+        book.close()
+    assert (purse.counter().tokens_used, UsageRecord.objects.filter(user_id=purse.id).count()) == (0, 0)
 
 
 def test_an_account_without_a_person_is_refused() -> None:

@@ -79,6 +79,8 @@ def test_plans_limits_and_rates_are_set_and_audited(run: Run) -> None:
         (("set_quota", EMAIL, "--model", "no/such-model", "--tokens", "5", *WHY), "no/such-model"),
         (("set_rates", EMAIL, *WHY), "--rpm"),
         (("set_rates", EMAIL, "--rpm", "many", *WHY), "--rpm"),
+        (("grant_tokens", EMAIL, "--tokens", "0", *WHY), "--tokens"),
+        (("grant_tokens", EMAIL, "--tokens", "5", "--until", "2001-01-01", *WHY), "past"),
         (("audit_ledger", "nobody@example.com"), "nobody@example.com"),
     ],
     ids=lambda value: " ".join(value[:1]) if isinstance(value, tuple) else value,

@@ -1,196 +1,149 @@
-"""A random life of two accounts; after every step the whole audit must find nothing."""
+"""A random life of two accounts; after every step the whole check must find nothing."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    multiple,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from accounts.models import User
-from oneai.kit.clock import period_edges, uuid7
-from oneai.kit.errors import Refusal
-from quotas import allowances
-from quotas.audit import replay, replay_platform
-from quotas.holding import OPEN
-from quotas.ledger import Admitted, Book, KeyLimits
-from quotas.models import Hold, QuotaAccount, QuotaCounter, UsageRecord
-from quotas.policy import RATES
-from tests.quotas.using import CHEAP, FREE, Purse, charge
+from tests.quotas.life import Life
 
-MODELS = ("maker/small", "maker/large")
 tokens = st.integers(0, 3000)
-indexes = st.integers(0, 1)
+who = st.integers(0, 1)
+index = st.integers(0, 9)
+scope = st.integers(0, 3)
 
 
 class LedgerLife(RuleBasedStateMachine):
-    """Admits, ends, changes limits and plans and jumps over period edges, at its own clock."""
-
-    running = Bundle("running")
-    ended = Bundle("ended")
+    """Draws the deeds of a ``Life``."""
 
     @initialize()
     def begin(self) -> None:
         self.transaction = transaction.atomic()
         self.transaction.__enter__()
-        self.at = datetime(2024, 1, 31, 9, 30, tzinfo=UTC)
-        self.purses = []
-        for _ in range(2):
-            user = User.objects.create_user(f"{uuid7()}@example.com", created_at=self.at)
-            self.purses.append(Purse(user))
-        self.keys = [KeyLimits(uuid7(), limit_tokens=9000) for _ in self.purses]
-        self.settled: dict[Any, tuple[int, int]] = {}
-        self.owner: dict[Any, int] = {}
-        self.refusals: list[str] = []
-        for purse in self.purses:
-            self._as_of_now(allowances.set_rates, purse.id, dict.fromkeys(RATES), "test", "test")
+        self.life = Life()
 
     def teardown(self) -> None:
         if hasattr(self, "transaction"):
             transaction.set_rollback(True)
             self.transaction.__exit__(None, None, None)
 
-    def _as_of_now(self, function: Any, *arguments: Any, **named: Any) -> Any:
-        """Call with the clock of this life."""
-        real = Book.open.__func__  # type: ignore[attr-defined]
-        life = self
+    @rule(who=who, model=who, bound=tokens, cap=st.integers(1, 20_000), free=st.booleans(), by_key=st.booleans())
+    def admit(self, who: int, model: int, bound: int, cap: int, free: bool, by_key: bool) -> None:
+        self.life.admit(who, model, bound, cap, free, by_key)
 
-        def opened(cls: Any, account_ids: Any, hold_ids: Any = (), at: Any = None) -> Book:
-            book: Book = real(cls, account_ids, hold_ids, at or life.at)
-            return book
+    @rule(who=who, bound=tokens, cap=st.integers(1, 20_000))
+    def admit_side_by_side(self, who: int, bound: int, cap: int) -> None:
+        self.life.admit_side_by_side(who, bound, cap)
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Book, "open", classmethod(opened))
-            return function(*arguments, **named)
+    @rule(index=index, tokens=tokens)
+    def extend(self, index: int, tokens: int) -> None:
+        self.life.extend(index, tokens)
 
-    @rule(
-        target=running,
-        who=indexes,
-        model=st.sampled_from(MODELS),
-        sizes=st.lists(st.tuples(tokens, st.integers(1, 20_000), st.booleans(), st.booleans()), min_size=1, max_size=3),
-    )
-    def admit(self, who: int, model: str, sizes: list[tuple[int, int, bool, bool]]) -> Any:
-        purse = self.purses[who]
-        made: list[Admitted] = []
-        with transaction.atomic():
-            book = Book.open([purse.id], at=self.at)
-            for bound, cap, free, by_key in sizes:
-                key = self.keys[who] if by_key else None
-                one = purse.ask(bound=bound, cap=cap, model_id=model, price=FREE if free else CHEAP, api_key=key)
-                try:
-                    made.append(book.admit(one))
-                except Refusal as refusal:
-                    self.refusals.append(refusal.code)
-            book.close()
-        for each in made:
-            self.owner[each.hold_id] = who
-        return multiple(*made)
+    @rule(index=index, used=tokens, nano=st.integers(0, 10**7))
+    def settle(self, index: int, used: int, nano: int) -> None:
+        self.life.settle(index, used, nano)
 
-    @rule(target=ended, admitted=consumes(running), used=tokens, nano=st.integers(0, 10**7))
-    def settle(self, admitted: Admitted, used: int, nano: int) -> Admitted:
-        assert self.purses[self.owner[admitted.hold_id]].settle(admitted, used, nano, at=self.at)
-        self.settled[admitted.hold_id] = (used, nano)
-        return admitted
+    @rule(index=index)
+    def settle_exactly(self, index: int) -> None:
+        self.life.settle_exactly(index)
 
-    @rule(target=ended, admitted=consumes(running))
-    def release(self, admitted: Admitted) -> Admitted:
-        assert self.purses[self.owner[admitted.hold_id]].release(admitted, at=self.at)
-        return admitted
+    @rule(index=index, tenths=st.integers(0, 10))
+    def stop(self, index: int, tenths: int) -> None:
+        self.life.stop(index, tenths)
 
-    @rule(admitted=running)
-    def orphan(self, admitted: Admitted) -> None:
-        assert self.purses[self.owner[admitted.hold_id]].orphan(admitted, at=self.at)
+    @rule(index=index)
+    def fail(self, index: int) -> None:
+        self.life.fail(index)
 
-    @rule(admitted=ended, used=tokens)
-    def end_again(self, admitted: Admitted, used: int) -> None:
-        purse = self.purses[self.owner[admitted.hold_id]]
-        assert not purse.settle(admitted, used, at=self.at)
-        assert not purse.release(admitted, at=self.at)
-        assert not purse.orphan(admitted, at=self.at)
+    @rule(used=tokens)
+    def settle_two_at_once(self, used: int) -> None:
+        self.life.settle_two_at_once(used)
 
-    @rule(target=ended, first=consumes(running), second=consumes(running), used=tokens)
-    def settle_in_one_book(self, first: Admitted, second: Admitted, used: int) -> Any:
-        both = {each.hold_id: each for each in (first, second)}
-        with transaction.atomic():
-            book = Book.open([purse.id for purse in self.purses], list(both), self.at)
-            for hold_id in both:
-                assert book.settle(hold_id, charge(used, used))
-                self.settled[hold_id] = (used, used)
-            book.close()
-        return multiple(*both.values())
+    @rule(index=index)
+    def kill(self, index: int) -> None:
+        self.life.kill(index)
+
+    @rule(used=tokens)
+    def sweep(self, used: int) -> None:
+        self.life.sweep(used)
+
+    @rule(index=index, used=tokens)
+    def end_again(self, index: int, used: int) -> None:
+        self.life.end_again(index, used)
 
     @rule(
-        who=indexes,
-        scope=st.sampled_from(["*", *MODELS]),
+        who=who,
+        scope=scope,
         limit=st.none() | st.integers(0, 60_000),
+        starts=st.sampled_from([0, 0, 3]),
         days=st.none() | st.integers(1, 40),
     )
-    def override(self, who: int, scope: str, limit: int | None, days: int | None) -> None:
-        until = None if days is None else self.at + timedelta(days=days)
-        self._as_of_now(allowances.set_limit, self.purses[who].id, scope, {"tokens": limit}, "test", "test", until)
+    def override(self, who: int, scope: int, limit: int | None, starts: int, days: int | None) -> None:
+        self.life.override(who, scope, limit, starts, days)
 
-    @rule(who=indexes, limit=st.none() | st.integers(0, 200_000), model_limit=st.none() | st.integers(0, 20_000))
+    @rule(who=who, limit=st.none() | st.integers(0, 200_000), model_limit=st.none() | st.integers(0, 20_000))
     def change_plan(self, who: int, limit: int | None, model_limit: int | None) -> None:
-        limits = [{"scope": "*", "unit": "tokens", "limit": limit}]
-        if model_limit is not None:
-            limits.append({"scope": MODELS[0], "unit": "tokens", "limit": model_limit})
-        self._as_of_now(allowances.assign, self.purses[who].id, "some", limits, {}, ["*"], "test")
+        self.life.change_plan(who, limit, model_limit)
+
+    @rule(who=who)
+    def renew(self, who: int) -> None:
+        self.life.renew(who)
+
+    @rule(who=who, tokens=st.integers(1, 30_000))
+    def upgrade(self, who: int, tokens: int) -> None:
+        self.life.upgrade(who, tokens)
+
+    @rule(
+        who=who,
+        tokens=st.integers(1, 30_000),
+        nano=st.sampled_from([0, 10**6, 10**7]),
+        days=st.none() | st.integers(1, 60),
+        scope=scope,
+    )
+    def top_up(self, who: int, tokens: int, nano: int, days: int | None, scope: int) -> None:
+        self.life.top_up(who, tokens, nano, days, scope)
+
+    @rule(index=index, part=st.integers(1, 4))
+    def refund(self, index: int, part: int) -> None:
+        self.life.refund(index, part)
+
+    @rule(who=who)
+    def forgive(self, who: int) -> None:
+        self.life.forgive(who)
 
     @rule(hours=st.sampled_from([1, 24, 24 * 20, 24 * 31, 24 * 90]))
     def time_passes(self, hours: int) -> None:
-        self.at += timedelta(hours=hours)
+        self.life.time_passes(hours)
 
     @invariant()
-    def the_audit_finds_nothing(self) -> None:
-        for purse in getattr(self, "purses", ()):
-            assert replay(purse.id) == []
-        assert replay_platform() == []
+    def everything_holds(self) -> None:
+        if hasattr(self, "life"):
+            self.life.check()
 
-    @invariant()
-    def only_quota_refuses(self) -> None:
-        assert set(getattr(self, "refusals", ())) <= {"quota_exceeded"}
 
-    @invariant()
-    def usage_is_what_was_charged(self) -> None:
-        if not hasattr(self, "purses"):
-            return
-        records = UsageRecord.objects.filter(user_id__in=[purse.id for purse in self.purses])
-        assert {record.hold_id: (record.tokens, record.nano_usd) for record in records} == self.settled
-
-    @invariant()
-    def periods_begin_at_the_edges_of_the_anchor(self) -> None:
-        for purse in getattr(self, "purses", ()):
-            anchor = QuotaAccount.objects.get(pk=purse.id).anchor
-            for counter in QuotaCounter.objects.filter(user_id=purse.id):
-                assert (counter.period_start, counter.reset_at) == period_edges(anchor, counter.period_start)
-
-    @invariant()
-    def nothing_is_held_when_nothing_runs(self) -> None:
-        for purse in getattr(self, "purses", ()):
-            if not Hold.objects.filter(user_id=purse.id, state__in=OPEN).exists():
-                assert all(counter.held == 0 for counter in QuotaCounter.objects.filter(user_id=purse.id))
-                assert QuotaAccount.objects.get(pk=purse.id).in_flight == 0
+def _live(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        LedgerLife,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_any_life_of_the_ledger_keeps_its_invariants() -> None:
-    run_state_machine_as_test(
-        LedgerLife,
-        settings=settings(
-            max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    _live(25, 20)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.django_db
+def test_ten_thousand_deeds_keep_every_invariant() -> None:
+    _live(300, 40)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import F
 
 from accounts.models import AuditEntry
-from quotas.models import QuotaCounter
+from oneai.kit.clock import now
+from quotas import grants
+from quotas.models import Grant, QuotaCounter
+from quotas.reading import statement
 from tests.quotas.using import Purse
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +50,48 @@ def test_the_audit_prints_what_differs_and_fails(newcomer: Purse) -> None:
         ("usage.used", 1, 0),
     }
     assert all(each["account_id"] == str(newcomer.id) for each in shown)
+
+
+def test_tokens_are_given_once_by_name_with_dollars_as_the_plan_has_them(newcomer: Purse) -> None:
+    out = io.StringIO()
+    for _ in range(2):
+        call_command("grant_tokens", newcomer.user.email, tokens="1000", id="sorry", reason="an outage", stdout=out)
+    given = (
+        Grant.objects.filter(user_id=newcomer.id, kind="extra").order_by("unit").values_list("unit", "amount", "note")
+    )
+    assert list(given) == [("nano_usd", 5_000_000, "an outage"), ("tokens", 1000, "an outage")]
+    (entry,) = AuditEntry.objects.filter(subject_id=newcomer.id)
+    assert (entry.action, entry.reason) == ("quota.granted", "an outage")
+    assert out.getvalue().splitlines() == [
+        f"{newcomer.user.email} has 1000 tokens, 5000000 nano_usd more (admin:sorry)",
+        f"{newcomer.user.email} had 1000 tokens, 5000000 nano_usd more (admin:sorry)",
+    ]
+
+
+def test_a_debt_is_forgiven_with_a_reason(newcomer: Purse) -> None:
+    grants.grant(newcomer.id, "pay:one", {"tokens": 300})
+    newcomer.settle(newcomer.admit(newcomer.ask(bound=0, cap=50_300))[0], 50_300)
+    grants.refund("pay:one", "rfnd_1")
+    out = io.StringIO()
+    call_command("forgive_debt", newcomer.user.email, reason="ours to bear", json=True, stdout=out)
+    assert json.loads(out.getvalue())["forgiven"] == {"tokens": 300}
+    assert AuditEntry.objects.get(subject_id=newcomer.id, action="quota.forgiven").reason == "ours to bear"
+
+
+def test_a_limit_may_begin_later_and_is_seen_with_its_reason(newcomer: Purse) -> None:
+    at = now()
+    begins, ends = (at + timedelta(days=days) for days in (2, 5))
+    call_command(
+        "set_quota", newcomer.user.email, model="*", tokens="7", reason="a trial",
+        starts=begins.isoformat(), until=ends.isoformat(), stdout=io.StringIO(),
+    )  # fmt: skip
+    shown = [statement(newcomer.id, at + timedelta(days=days))["limits"][0] for days in (1, 3, 6)]
+    assert [(each["limit"], "override" in each) for each in shown] == [(50_000, False), (7, True), (50_000, False)]
+    assert shown[1]["override"] == {
+        "reason": "a trial",
+        "starts_at": begins.isoformat().replace("+00:00", "Z"),
+        "until": ends.isoformat().replace("+00:00", "Z"),
+    }
 
 
 def test_a_refused_command_changes_nothing(newcomer: Purse) -> None:

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -34,15 +35,15 @@ def manage(url: str, *arguments: str, **more: str) -> str:
         env=environment(url, **more),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def people(url: str, names: list[str], tokens: int) -> list[str]:
-    """New people without rates and with ``tokens`` to use; their ids."""
-    return rush(url, "people", [{"names": names, "tokens": tokens, "threads": 1}])[0]
+def people(url: str, names: list[str], tokens: int, **more: Any) -> list[str]:
+    """New people without rates and with ``tokens`` to use, maybe with limits on models and a top-up; their ids."""
+    return rush(url, "people", [{"names": names, "tokens": tokens, "threads": 1} | more])[0]
 
 
 def rush(url: str, name: str, tasks: list[dict[str, Any]], **more: str) -> list[list[str]]:
@@ -68,7 +69,7 @@ def rush(url: str, name: str, tasks: list[dict[str, Any]], **more: str) -> list[
         process.stdin.flush()
     results = []
     for process in processes:
-        out, errors = process.communicate(timeout=150)
+        out, errors = process.communicate(timeout=600)
         answer = json.loads(out or "{}")
         assert process.returncode == 0, errors
         assert not answer["failures"], answer["failures"]
@@ -83,6 +84,66 @@ def test_fifty_sends_on_a_limit_of_ten_holds_admit_exactly_ten(database: Databas
     outcomes = Counter(code for each in rush(url, "admit", [task, task]) for code in each)
     assert outcomes == {"admitted": 10, "quota_exceeded": 40}
     manage(url, "audit_ledger", "ten@example.com")
+
+
+def crowd(url: str, processes: int, times: int) -> None:
+    """So many processes against the plan, two models, a key and a top-up at once, each with less than is asked for."""
+    models = {"maker/first": 35 * HOLD + 500, "maker/second": 45 * HOLD}
+    (account,) = people(url, ["crowded"], 60 * HOLD, models=models, top_up=10 * HOLD + 300)
+    task = {"accounts": [account], "key": str(uuid4()), "key_tokens": 50 * HOLD, "times": times, "threads": 1,
+            "bound": HOLD - 16, "cap": 16, "cost": 984 * 150 + 16 * 600}  # fmt: skip
+    outcomes = Counter(
+        code for each in rush(url, "crowd", [task | {"number": index} for index in range(processes)]) for code in each
+    )
+    refused = {code: count for code, count in outcomes.items() if code != "admitted"}
+    assert outcomes.total() == processes * times
+    assert all(code.startswith("quota_exceeded ") for code in refused), refused
+    # The plan and the top-up together are what is reached: 70 calls, and not one more or less.
+    assert outcomes["admitted"] == 70
+    assert "quota_exceeded *" in refused
+    manage(url, "audit_ledger")
+
+
+def test_eight_processes_at_plan_models_key_and_top_up_admit_to_the_unit(database: Databases) -> None:
+    crowd(database.migrated(), 8, 24)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_sixty_four_processes_at_plan_models_key_and_top_up_admit_to_the_unit(database: Databases) -> None:
+    crowd(database.migrated(), 64, 12)
+
+
+EDGES = [
+    # (signed up, a period's edge), as local time somewhere: ends of months, leap days, summer time, midnight in India.
+    ("2026-01-31T10:00:00+00:00", "2026-02-28T10:00:00+00:00"),
+    ("2026-01-31T10:00:00+00:00", "2026-03-31T10:00:00+00:00"),
+    ("2024-01-31T23:59:59+00:00", "2024-02-29T23:59:59+00:00"),
+    ("2024-02-29T00:00:00+00:00", "2024-03-29T00:00:00+00:00"),
+    ("2024-02-29T00:00:00+00:00", "2025-02-28T00:00:00+00:00"),
+    ("2026-02-28T12:00:00+00:00", "2026-03-28T12:00:00+00:00"),
+    ("2026-02-28T02:30:00+01:00", "2026-03-28T02:30:00+01:00"),
+    ("2026-09-25T03:30:00+02:00", "2026-10-25T02:30:00+01:00"),
+    ("2026-02-08T02:30:00-05:00", "2026-03-08T03:30:00-04:00"),
+    ("2026-01-01T00:00:00+05:30", "2026-02-01T00:00:00+05:30"),
+    ("2025-12-31T18:30:00+00:00", "2026-01-31T18:30:00+00:00"),
+    ("2026-11-30T00:00:00+00:00", "2027-02-28T00:00:00+00:00"),
+]
+
+
+def test_four_workers_at_twelve_edges_of_periods_begin_each_period_once(database: Databases) -> None:
+    url = database.migrated()
+    names = [f"edge{index}" for index in range(len(EDGES))]
+    accounts = people(url, names, 100 * HOLD, signed_up=[begun for begun, _ in EDGES])
+    task = {"accounts": accounts, "edges": [edge for _, edge in EDGES], "threads": 1}
+    assert [len(each) for each in rush(url, "edges", [task] * 4)] == [24] * 4
+    periods = json.loads(rush(url, "periods", [{"accounts": accounts, "threads": 1}])[0][0])
+    for (_, edge), found in zip(EDGES, periods, strict=True):
+        moment = datetime.fromisoformat(edge).astimezone(UTC).isoformat()
+        # Four calls of ten tokens on each side, and one grant for each side and unit.
+        assert [(each["used"], each["held"], each["grants"]) for each in found] == [(40, 0, 1), (40, 0, 1)], edge
+        assert (found[0]["end"], found[1]["start"]) == (moment, moment)
+    manage(url, "audit_ledger")
 
 
 def test_the_platform_ceiling_is_filled_and_never_overshot(database: Databases) -> None:

@@ -61,6 +61,13 @@ class Purse:
             book.close()
         return done
 
+    def extend(self, admitted: Admitted, ask: Ask, tokens: int, sequence: int = 1, at: datetime | None = None) -> int:
+        with transaction.atomic():
+            book = Book.open([self.id], [admitted.hold_id], at)
+            granted = book.extend(admitted.hold_id, ask, tokens, sequence)
+            book.close()
+        return granted
+
     def orphan(self, admitted: Admitted, at: datetime | None = None) -> bool:
         with transaction.atomic():
             book = Book.open([self.id], [admitted.hold_id], at)

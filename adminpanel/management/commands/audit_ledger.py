@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from accounts import audit as record
 from adminpanel.management import amounts
-from quotas import audit
+from quotas import audit, invariants
 from quotas.audit import Difference
 
 
 class Command(BaseCommand):
-    help = "Replay the ledger of one person, or of all, against the counters, holds and usage records."
+    help = "Check every invariant of the ledger of one person, or of all: replayed against counters, holds and usage."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email", nargs="?")
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         found: list[Difference] = []
         for user_id in ids:
             checked += 1
-            found += audit.replay(user_id)
+            found += invariants.check_account(user_id)
         if not email:
             found += audit.replay_platform()
         record.record(
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             details={"accounts": checked, "differences": len(found)},
         )
         if options["json"]:
-            rows = [difference.as_json() for difference in found]
+            rows = [invariants.as_json(difference) for difference in found]
             self.stdout.write(json.dumps({"accounts": checked, "differences": rows}))
         else:
             for line in self._lines(found, checked):
@@ -52,5 +52,6 @@ class Command(BaseCommand):
     def _lines(found: list[Difference], checked: int) -> Iterator[str]:
         for each in found:
             who = each.account_id or "platform"
-            yield f"{who}  {each.what}  {each.row}: stored {each.stored}, replayed {each.replayed}"
+            what = f"{invariants.broken_by(each)}  {each.what}  {each.row}"
+            yield f"{who}  {what}: stored {each.stored}, replayed {each.replayed}"
         yield f"{checked} accounts, {len(found)} differences"

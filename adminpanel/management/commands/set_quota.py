@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts import audit
 from adminpanel.management import amounts
-from chat.models import AIModel
+from chat.models import AIModel, ModelClass
 from quotas import allowances
 from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS
 from quotas.reading import standing
@@ -19,7 +19,8 @@ from quotas.reading import standing
 class Command(BaseCommand):
     help = (
         "Set the limit of a person's period, in tokens and, with --usd, in dollars. It is the limit, not "
-        "an addition. Without --usd, a token limit lifts the dollar ceiling of the same model."
+        "an addition. The person sees the reason and the dates. Without --usd, a token limit lifts the "
+        "dollar ceiling of the same model."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--model", required=True, help="a model's id, class:NAME, or * for all together")
         parser.add_argument("--tokens", required=True, metavar="N|unlimited")
         parser.add_argument("--usd", metavar="N|unlimited")
+        parser.add_argument("--from", dest="starts", metavar="DATE", help="it holds from this day on (UTC)")
         parser.add_argument("--until", metavar="DATE", help="the plan's limit holds again from this day on (UTC)")
         parser.add_argument("--reason", required=True)
         parser.add_argument("--json", action="store_true", help="print the limits as an object")
@@ -38,13 +40,17 @@ class Command(BaseCommand):
         limits = {TOKENS: amounts.amount("--tokens", options["tokens"])}
         if options["usd"] is not None:
             limits[NANO_USD] = amounts.nano_usd("--usd", options["usd"])
-        until = amounts.end(options["until"])
+        starts, until = amounts.moment("--from", options["starts"]), amounts.end(options["until"])
         reason = amounts.reason(options["reason"])
         actor = audit.command_actor()
         try:
             with transaction.atomic():
-                allowances.set_limit(user.pk, model, limits, reason, actor, until)
-                details = {"limits": limits, "until": until.isoformat() if until else None}
+                allowances.set_limit(user.pk, model, limits, reason, actor, until, starts)
+                details = {
+                    "limits": limits,
+                    "from": starts.isoformat() if starts else None,
+                    "until": until.isoformat() if until else None,
+                }
                 audit.record(actor, "quota.set", user.pk, target=model, reason=reason, details=details)
         except allowances.InvalidTerms as error:
             raise CommandError(f"The limit can't be set: {error}.") from error
@@ -59,7 +65,11 @@ class Command(BaseCommand):
 
     @staticmethod
     def _check_model(model: str) -> None:
-        if model == PLAN_WIDE or model.startswith("class:"):
+        if model == PLAN_WIDE:
+            return
+        if model.startswith("class:"):
+            if not ModelClass.objects.filter(name=model[6:]).exists():
+                raise CommandError(f"There is no class of models {model[6:]!r}; staff make them on the desk.")
             return
         if not AIModel.objects.filter(slug=model).exists():
             raise CommandError(f"There is no model {model!r}; --model takes a model's id, class:NAME or *.")

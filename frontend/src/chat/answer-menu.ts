@@ -16,7 +16,7 @@ export class AnswerMenu {
       chosen(item.dataset["do"] ?? "", item.dataset["instruction"] ?? "", answer);
     });
     this.#menu.addEventListener("keydown", (event) => {
-      const items = Array.from(this.#menu.querySelectorAll<HTMLElement>("[role=menuitem]"));
+      const items = Array.from(this.#menu.querySelectorAll<HTMLElement>("[role=menuitem]:not([hidden])"));
       const at = items.indexOf(document.activeElement as HTMLElement);
       const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
       if (to === undefined) return;
@@ -32,6 +32,8 @@ export class AnswerMenu {
   open(answer: HTMLElement, button: HTMLElement): void {
     this.#answer = answer;
     this.#button = button;
+    const receipt = this.#menu.querySelector<HTMLElement>("[data-do=receipt]");
+    if (receipt) receipt.hidden = !answer.querySelector("a[data-receipt]");
     this.#menu.showPopover();
     const at = button.getBoundingClientRect();
     const own = this.#menu.getBoundingClientRect();

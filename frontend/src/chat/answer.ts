@@ -128,8 +128,8 @@ export class Answer {
     if (usage) this.#usage(usage);
     if (finishReason === "length") this.#note("The answer reached its limit of tokens.", "", "info", remedies(true, false));
     else if (finishReason === "quota") {
-      const plans = el("a", { href: "/pricing" }, "See the plans");
-      this.#note("Your quota ended here, before the answer did. ", "warning", "gauge", remedies(true, false), plans);
+      const links = [el("a", { href: "/usage" }, "See what is left"), " · ", el("a", { href: "/pricing" }, "See the plans")];
+      this.#note("Your quota ended here, before the answer did. ", "warning", "gauge", remedies(true, false), links);
     }
   }
 
@@ -197,9 +197,9 @@ export class Answer {
     this.#foot.querySelector(".msg__model")?.after(el("span", { class: "msg__usage num" }, text));
   }
 
-  #note(text: string, level: Level, symbol: Parameters<typeof icon>[0], help: HTMLElement, link?: HTMLElement): void {
+  #note(text: string, level: Level, symbol: Parameters<typeof icon>[0], help: HTMLElement, links: (Node | string)[] = []): void {
     this.element.querySelector(".msg__note")?.remove();
-    const words = el("span", {}, text, ...(link ? [link] : []));
+    const words = el("span", {}, text, ...links);
     this.#body.after(el("p", { class: `msg__note${level ? ` msg__note--${level}` : ""}` }, icon(symbol), words, help));
   }
 }

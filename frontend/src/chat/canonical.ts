@@ -27,6 +27,11 @@ export function canonicalThread(conversationId: string, form?: FormData): Promis
   return read(`/c/${conversationId}${form ? "/show" : ""}?part=thread`, form);
 }
 
+/** The receipt of an answer at `address`. Null when there is none. */
+export async function canonicalReceipt(address: string): Promise<HTMLElement | null> {
+  return (await read(`${address}?part=receipt`))?.querySelector<HTMLElement>(".receipt-rows") ?? null;
+}
+
 /** Waits while the reader has text of this element selected: replacing it would take that away. */
 export function whenNotSelected(element: HTMLElement): Promise<void> {
   const selected = () => {

@@ -367,7 +367,7 @@ export class Desk implements TurnHost {
     }
     if (turn.connection.turnId !== null) {
       // Begun, but it can't be watched any more: what the server has is shown by the page itself.
-      tell({ text: "This answer can't be followed from here any more.", link: { href: location.href, label: "Reload the page" } });
+      tell({ text: "This answer can't be followed from here any more.", links: [{ href: location.href, label: "Reload the page" }] });
       return true;
     }
     giveBack(ending.kind === "unsent");

@@ -3,11 +3,14 @@ import { type ErrorBody, type Limit, Refused } from "./api.ts";
 import { byId, el } from "./dom.ts";
 import { count, when } from "./format.ts";
 
-/** What a person is told, with the one link that helps. */
+/** What a person is told, with the links that help. */
 export interface Told {
   text: string;
-  link?: { href: string; label: string };
+  links?: { href: string; label: string }[];
 }
+
+const USAGE = { href: "/usage", label: "See what is left" };
+const PLANS = { href: "/pricing", label: "See the plans" };
 
 function owner(limit: Limit): string {
   if (limit.scope === "*") return "of your plan";
@@ -49,10 +52,11 @@ export function describe(error: unknown): Told {
   if (!(error instanceof Refused)) return { text: "There is no connection at the moment. Nothing was changed." };
   if (error.status === 401) {
     const href = `/login?next=${encodeURIComponent(location.pathname)}`;
-    return { text: "You are signed out. Your text is kept.", link: { href, label: "Sign in" } };
+    return { text: "You are signed out. Your text is kept.", links: [{ href, label: "Sign in" }] };
   }
   const text = words(error.body, error.retryAfter);
-  if (error.body.code === "quota_exceeded") return { text, link: { href: "/pricing", label: "See the plans" } };
+  if (error.body.code === "quota_exceeded") return { text, links: [USAGE, PLANS] };
+  if (error.body.code === "model_not_allowed") return { text, links: [PLANS] };
   return { text };
 }
 
@@ -60,6 +64,6 @@ export function describe(error: unknown): Told {
 export function tell(told: Told | null): void {
   byId("refusal").hidden = told === null;
   if (!told) return;
-  const link = told.link ? [" ", el("a", { href: told.link.href }, told.link.label)] : [];
-  byId("refusal-text").replaceChildren(told.text, ...link);
+  const links = (told.links ?? []).flatMap(({ href, label }, index) => [index ? " · " : " ", el("a", { href }, label)]);
+  byId("refusal-text").replaceChildren(told.text, ...links);
 }

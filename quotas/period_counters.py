@@ -1,0 +1,100 @@
+"""The counters of an account's current period: made when a limit is first met, brought to what the terms say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from oneai.kit.clock import uuid7
+from quotas import backfill
+from quotas.admission import Line
+from quotas.backfill import Earlier
+from quotas.holding import Account, Counter, HoldState
+from quotas.journal import Journal
+from quotas.models import LedgerEntry
+from quotas.moves import Moves
+from quotas.policy import PLAN_WIDE, TOKENS, LimitKey
+
+
+class PeriodCounters:
+    """Works on what a book has in hand: its ``holds`` and ``counters`` are the book's own."""
+
+    def __init__(
+        self, journal: Journal, moves: Moves, holds: dict[UUID, HoldState], counters: dict[UUID, Counter]
+    ) -> None:
+        self._journal = journal
+        self._moves = moves
+        self._holds = holds
+        self._counters = counters
+
+    def earlier(self, account: Account, wanted: Iterable[tuple[str, str, int | None]]) -> dict[LimitKey, Earlier]:
+        """What this period has seen already of the limits in ``wanted`` that have no counter yet.
+
+        A limit on a model or a key may come in the middle of a period: what was used before counts.
+        """
+        return {
+            (scope, unit): backfill.earlier(account, scope, self._holds, self._journal.unwritten_usage)
+            for scope, unit, _ in wanted
+            if scope != PLAN_WIDE and (scope, unit) not in account.counters
+        }
+
+    def counter_for(self, account: Account, line: Line, earlier: Earlier | None) -> Counter:
+        """The counter of ``line`` in the current period, made or brought to its limit."""
+        counter = account.counters.get((line.scope, line.unit))
+        if counter is not None:
+            if counter.limit != line.limit:
+                self._set(account, counter, line.limit)
+            return counter
+        counter = Counter(
+            id=uuid7(),
+            user_id=account.user_id,
+            scope=line.scope,
+            unit=line.unit,
+            period_start=account.period_start,
+            reset_at=account.reset_at,
+            limit=line.limit,
+            is_new=True,
+        )
+        account.counters[line.scope, line.unit] = counter
+        self._counters[counter.id] = counter
+        self._journal.grant(account, counter)
+        if earlier is not None:
+            self._carry(account, counter, earlier)
+        self._moves.make_good(account, (line.scope, line.unit))
+        return counter
+
+    def _carry(self, account: Account, counter: Counter, earlier: Earlier) -> None:
+        """Begin a counter with what its period has seen; open holds get a line on it."""
+        state = earlier.state(counter.unit)
+        if not (state.used or state.held):
+            return
+        counter.used, counter.held = state.used, state.held
+        for hold in earlier.holds:
+            hold = self._holds.setdefault(hold.id, hold)
+            hold.lines[str(counter.id)] = hold.tokens if counter.unit == TOKENS else hold.nano_usd
+            hold.relined = True
+        self._journal.entry(
+            account,
+            LedgerEntry.Kind.RECONCILE,
+            counter.id,
+            used=state.used,
+            held=state.held,
+            source_key=f"carried:{counter.scope}",
+        )
+
+    def _set(self, account: Account, counter: Counter, limit: int | None, source_key: str = "") -> None:
+        counter.limit = limit
+        counter.changed = True
+        self._journal.entry(account, LedgerEntry.Kind.ADJUST, counter.id, limit_after=limit, source_key=source_key)
+
+    def adjust(self, account: Account, source_key: str) -> None:
+        """Bring the counters to the account's terms; see ``Book.adjust_limits``."""
+        terms = account.terms
+        wanted = [(scope, unit, limit) for (scope, unit), limit in sorted(terms.limits.items())]
+        earlier = self.earlier(account, wanted)
+        for (scope, unit), counter in sorted(account.counters.items()):
+            limit = terms.limits.get((scope, unit))
+            if counter.limit != limit and not scope.startswith("key:"):
+                self._set(account, counter, limit, source_key)
+        for scope, unit, limit in wanted:
+            self.counter_for(account, Line(scope, unit, limit, 0), earlier.get((scope, unit)))
