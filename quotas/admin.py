@@ -13,6 +13,8 @@ from quotas.models import (
     Allowance,
     Grant,
     Hold,
+    LearntBound,
+    LedgerCheck,
     LedgerEntry,
     Override,
     PlatformCounter,
@@ -231,3 +233,24 @@ class OverrideAdmin(Ledgered):
             return amount_text(row.unit, row.limit)
         shown = (f"{name} {'unlimited' if rate is None else rate}" for name, rate in sorted(row.values.items()))
         return format_html("{}", ", ".join(shown))
+
+
+@admin.register(LedgerCheck)
+class LedgerCheckAdmin(Ledgered):
+    """What the scheduled check has found."""
+
+    list_display = ["at", "accounts", "differences"]
+    list_select_related = ()
+    search_fields = ()
+    ordering = ["-at"]
+
+
+@admin.register(LearntBound)
+class LearntBoundAdmin(Ledgered):
+    """What the models' calls have taught about the length of prompts."""
+
+    list_display = ["model_id", "sample", "most_ppm", "broken_at", "updated_at"]
+    list_select_related = ()
+    search_fields = ("model_id",)
+    ordering = ["model_id"]
+    note = "Of a million tokens that prompts could not exceed, the most that were counted."

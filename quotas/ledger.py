@@ -1,8 +1,9 @@
 """The ledger's door: what other apps need to hold, settle and release quota.
 
 A call to a model goes: ``Book.open`` in the caller's transaction, ``admit``, ``close``, commit, and
-only then upstream; while it runs ``heartbeat`` every 3 s; at its end another book with ``settle``,
-``release`` or ``orphan``. What ``claim_due`` gives was left behind, and the claimant ends it.
+only then upstream; while it runs ``heartbeat`` every 3 s, and ``Book.extend`` should it need more; at
+its end another book with ``settle``, ``release`` or ``orphan``. What ``claim_due`` gives was left
+behind, and the claimant ends it. Top-ups are given and taken back by ``quotas.grants``.
 """
 
 from quotas.admission import FLOOR, Ask, KeyLimits

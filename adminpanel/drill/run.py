@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,8 +138,8 @@ class _Healer:
         self._process.wait()
 
 
-def drill(rounds: int) -> Iterator[Result]:
-    """Kill ``rounds`` workers at each point, one after the other; a result for each point as it is there."""
+def drill(rounds: int, points: Sequence[str] = POINTS) -> Iterator[Result]:
+    """Kill ``rounds`` workers at each of ``points``, one after the other; a result for each point as it is there."""
     upstream = DrillUpstream()
     try:
         with _scratch(upstream.url) as environment:
@@ -147,7 +147,7 @@ def drill(rounds: int) -> Iterator[Result]:
             _must(environment, "-m", "adminpanel.drill.act", "prepare")
             healer = _Healer(environment)
             try:
-                for point in POINTS:
+                for point in points:
                     yield _die_at(point, rounds, environment, upstream, healer)
             finally:
                 healer.close()

@@ -12,6 +12,16 @@ from tests.servers.databases import Databases
 
 
 @pytest.mark.faults
+def test_a_worker_killed_in_mid_stream_leaves_no_difference_on_a_scratch_database(database: Databases) -> None:
+    url = database.migrated()
+    (found,) = json.loads(manage(url, "accounting_drill", "--point", "mid_stream", "--json"))["points"]
+    assert found["good"], found
+    assert (found["point"], found["deaths"], found["unbilled"]) == ("mid_stream", 1, 0)
+    assert found["calls"] >= 1
+    assert json.loads(manage(url, "audit_ledger", "--json")) == {"accounts": 0, "differences": []}
+
+
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_workers_killed_at_every_point_leave_no_difference_and_are_healed_in_time(database: Databases) -> None:
     url = database.migrated()

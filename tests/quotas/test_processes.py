@@ -104,8 +104,8 @@ def crowd(url: str, processes: int, times: int) -> None:
     manage(url, "audit_ledger")
 
 
-def test_eight_processes_at_plan_models_key_and_top_up_admit_to_the_unit(database: Databases) -> None:
-    crowd(database.migrated(), 8, 24)
+def test_six_processes_at_plan_models_key_and_top_up_admit_to_the_unit(database: Databases) -> None:
+    crowd(database.migrated(), 6, 25)
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from adminpanel.drill.run import DrillFailed, Result, drill
+from adminpanel.drill.run import POINTS, DrillFailed, Result, drill
 
 
 class Command(BaseCommand):
@@ -21,6 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rounds", type=int, default=1, help="how many workers die at each point")
+        parser.add_argument("--point", choices=POINTS, help="only at this point")
         parser.add_argument("--json", action="store_true", help="print an object instead of lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError("--rounds must be a whole number from 1 on.")
         results: list[Result] = []
         try:
-            for result in drill(options["rounds"]):
+            for result in drill(options["rounds"], [options["point"]] if options["point"] else POINTS):
                 results.append(result)
                 if not options["json"]:
                     self.stdout.write(self._line(result))
