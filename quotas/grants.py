@@ -83,7 +83,10 @@ def grant(
         if not check_amount(unit, amount):
             raise InvalidTerms(f"{unit} of a top-up is a whole number from 1 on")
     book = Book.open([user_id])
-    account = book.account(user_id)
+    try:
+        account = book.account(user_id)
+    except KeyError as error:
+        raise InvalidTerms("there is no such account") from error
     at = book.at
     known = _rows(source_key)
     if known:

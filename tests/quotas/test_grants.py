@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from oneai.kit.clock import now
+from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances, grants
 from quotas.ledger import Book
@@ -129,6 +129,11 @@ def test_a_cause_gives_once(small: Purse, new_purse: Callable[[], Purse]) -> Non
     with pytest.raises(allowances.InvalidTerms, match="another account"):
         grants.grant(new_purse().id, "pay:one", {"tokens": 500})
     assert small.differences() == []
+
+
+def test_nobody_is_no_account() -> None:
+    with pytest.raises(allowances.InvalidTerms, match="no such account"):
+        grants.grant(uuid7(), "pay:one", {"tokens": 500})
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,18 @@ def test_sixty_four_processes_at_plan_models_key_and_top_up_admit_to_the_unit(da
     crowd(database.migrated(), 64, 12)
 
 
+def test_a_payment_tops_up_once_and_goes_back_once_whoever_tries(database: Databases) -> None:
+    url = database.migrated()
+    (account,) = people(url, ["payer"], HOLD)
+    task = {"accounts": [account], "payments": [f"p{number}" for number in range(10)], "threads": 3}
+    outcomes = Counter(code for each in rush(url, "pay", [task] * 3) for code in each)
+    assert (outcomes["given"], outcomes["back"], outcomes.total()) == (10, 5, 9 * 15)
+    # Five payments are left beside the plan.
+    calls = {"accounts": [account], "times": 8, "threads": 1, "bound": HOLD - 16, "cap": 16}
+    assert Counter(rush(url, "admit", [calls])[0]) == {"admitted": 6, "quota_exceeded": 2}
+    manage(url, "audit_ledger")
+
+
 EDGES = [
     # (signed up, a period's edge), as local time somewhere: ends of months, leap days, summer time, midnight in India.
     ("2026-01-31T10:00:00+00:00", "2026-02-28T10:00:00+00:00"),
