@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
-from quotas import allowances
+from quotas import allowances, grants
 from quotas.ledger import Book, KeyLimits, Price
 from quotas.models import Grant, Hold, LedgerEntry, QuotaAccount, QuotaCounter, UsageRecord
 from tests.quotas.using import FREE, Purse, charge
@@ -295,4 +295,45 @@ def test_a_hold_settles_into_the_period_of_its_admission(purse: Purse) -> None:
     purse.admit(at=later)
     assert purse.counter(at=later).tokens_used == 0
     assert UsageRecord.objects.get(hold_id=admitted.hold_id).period_start == first.period_start
+    assert purse.differences() == []
+
+
+class FailAt:
+    """Lets the statement of one number fail, as a database that goes away does."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.seen = 0
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.seen += 1
+        if self.seen == self.number:
+            raise OperationalError("gone")
+        return execute(sql, params, many, context)
+
+
+def test_whichever_statement_fails_nothing_is_changed(purse: Purse) -> None:
+    grants.grant(purse.id, "pay:one", {"tokens": 500})
+    (running,) = purse.admit(purse.ask(bound=0, cap=50_100))
+    ask = purse.ask(bound=100, cap=300)
+
+    def both() -> None:
+        with transaction.atomic():
+            book = Book.open([purse.id], [running.hold_id])
+            assert book.settle(running.hold_id, charge(50_050, 70))
+            book.admit(ask)
+            book.close()
+
+    for number in range(1, 100):
+        before = snapshot(purse)
+        fault = FailAt(number)
+        try:
+            with connection.execute_wrapper(fault):
+                both()
+        except OperationalError:
+            assert snapshot(purse) == before
+            assert purse.differences() == []
+        else:
+            break
+    assert fault.seen == number - 1 >= 10
     assert purse.differences() == []
