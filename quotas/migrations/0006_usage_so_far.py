@@ -31,6 +31,6 @@ def count(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("quotas", "0100_usage_daily")]
+    dependencies = [("quotas", "0005_usage_daily")]
 
     operations = [migrations.RunPython(count, migrations.RunPython.noop)]
