@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
 
@@ -17,10 +16,11 @@ import pytest
 
 from oneai.kit.clock import now
 from tests.accounts.test_live_sign_in import mail_to
+from tests.chat import endings
 from tests.chat.browser import Browser
 from tests.chat.client import Chat
 from tests.chat.test_keys import COMPLETION, SEND, new_key
-from tests.concurrency.test_sends import settled
+from tests.chat.test_watching import wait_for
 from tests.servers.site import Newcomer, Site
 
 pytestmark = pytest.mark.slow
@@ -131,11 +131,10 @@ def test_what_one_process_ends_every_other_refuses_on_its_next_request(
 
 
 def test_the_worker_announces_an_end_once(site: Site, keys: Browser, owner: Newcomer) -> None:
-    end = (now() + timedelta(days=7, seconds=1)).isoformat()
+    key = new_key(keys, name="Ending", expires_at=(now() + timedelta(days=30)).isoformat())
     site.kill_worker()
-    key = new_key(keys, name="Ending", expires_at=end)
-    time.sleep(max(0.0, (datetime.fromisoformat(end) - timedelta(days=7) - now()).total_seconds()))
-    site.start_worker()
+    endings.shell(site, owner, f"keys.filter(pk={key['id']!r}).update(warn_at=now())")
+    site.start_worker()  # its first round comes at once, the next in a minute
     mail = mail_to(site, owner.email)
     assert mail["subject"] == "Your API key Ending ends soon"
     assert key["prefix"] in mail["text"]
@@ -152,7 +151,7 @@ def test_two_keys_at_once_spend_exactly_their_own_budgets(site: Site, keys: Brow
         turn_id = next(events).data["turn_id"]
         hold, cost = chat.held, chat.limit("nano_usd")["held"]
         chat.stop(turn_id)
-    settled(chat)
+    wait_for(lambda: chat.held == 0, 120)
     by_tokens = new_key(keys, limit_tokens=10 * hold)
     by_money = new_key(keys, limit_nano_usd=7 * cost, limit_tokens=10**9)
     pair = [Chat(site, Newcomer(owner.email, owner.password, key["key"])) for key in (by_tokens, by_money)]
@@ -179,5 +178,5 @@ def test_two_keys_at_once_spend_exactly_their_own_budgets(site: Site, keys: Brow
     for number, turns in enumerate(admitted):
         for turn_id in turns:
             pair[number].stop(turn_id)
-    settled(chat)
+    wait_for(lambda: chat.held == 0, 120)
     site.command("audit_ledger", owner.email)
