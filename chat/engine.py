@@ -204,13 +204,14 @@ class Engine:
             await asyncio.sleep(TICK_SECONDS)
             at = self._loop.time()
             for producer in list(self.producers.values()):
-                if producer.next_save > at:
+                if producer.keeper.next_save > at:
                     continue
                 try:
                     if producer.attempt.overdue(at):
                         producer.stop("timeout")
                     else:
-                        producer.save(at, BEAT_SECONDS)
+                        producer.keeper.save(at, BEAT_SECONDS)
+                        producer.keeper.stretch()
                 except Exception:
                     # One producer's trouble must not keep the others from being saved.
                     log.exception("tick_failed", generation=str(producer.generation_id))

@@ -21,14 +21,23 @@ from chat.catalog import CatalogModel
 from chat.context import estimate_bytes
 from chat.draining import Drain
 from chat.events import Event
-from chat.kept_answers import Kept
+from chat.keeping import Keeper
 from chat.openrouter.client import Call, Site
 from chat.openrouter.wire import Garbage, Usage
 from chat.replay import Answer, TurnStream
 from chat.routing import MOST_TRIES, Needs, Router
 from chat.settling import charge_for, free_of_charge
 from chat.turn_finish import usage_json
-from chat.turn_jobs import Finish, Finished, Progress, Settling, Start, Started, StartedGeneration, Switch, Switched
+from chat.turn_jobs import (
+    Finish,
+    Finished,
+    Settling,
+    Start,
+    Started,
+    StartedGeneration,
+    Switch,
+    Switched,
+)
 from chat.turn_rows import BECAUSE, INSTEAD_OF, answer_metadata
 from oneai.kit.batcher import Batcher
 from oneai.kit.errors import Refusal
@@ -40,12 +49,6 @@ from quotas.ledger import Charge
 log = structlog.get_logger("runner")
 
 FINISH_TRIES: Final = 150
-SAVE_SECONDS: Final = 0.5  # at most a second of text may be lost: a commit on a busy machine has the other half
-FIRST_SAVE_SECONDS: Final = 0.2  # the upstream's id, without which a crash is settled by the estimate
-
-
-class Ending(Exception):
-    """Why a producer was cancelled: ``stop`` (the user), ``timeout`` or ``shutdown``."""
 
 
 @dataclass(slots=True)
@@ -79,21 +82,15 @@ class Producer:
     dispatched: int = 0
     attempt: Attempt = field(init=False)
     metadata: dict[str, Any] = field(init=False)
-    saved_length: int = 0
-    saved_upstream_id: str = ""
-    progress: asyncio.Future[bool] | None = None
-    beating: float | None = None
-    last_beat: float = field(init=False)
-    next_save: float = field(init=False)
+    keeper: Keeper = field(init=False)
+    silent: bool = False  # nothing is saved while another model takes over, and once the end is being written
     _running: bool = False
-    _silent: bool = False  # nothing is saved while another model takes over, and once the end is being written
     _closed: bool = False  # the hold is, though nobody took over
 
     def __post_init__(self) -> None:
         self.metadata = answer_metadata(self.start)
         self.attempt = self._ready(self.call)
-        self.last_beat = self.attempt.started_at
-        self.next_save = self.attempt.started_at + FIRST_SAVE_SECONDS
+        self.keeper = Keeper(self)
 
     @property
     def generation_id(self) -> UUID:
@@ -115,13 +112,13 @@ class Producer:
     # The stream -----------------------------------------------------------------------------------
 
     def stop(self, why: str) -> None:
-        """End the stream: ``stop``, ``timeout`` or ``shutdown``. What is there is kept and settled."""
-        if self.ending or (self._silent and why == "timeout"):
+        """End the stream: ``stop``, ``quota``, ``timeout`` or ``shutdown``. What is there is kept and settled."""
+        if self.ending or (self.silent and why == "timeout"):
             return
         self.ending = why
         # A task cancelled before its first step would never run, and so never write its end:
         # until then the wish alone is noted, and run() finds it.
-        if self.task is not None and self._running and not self._silent:
+        if self.task is not None and self._running and not self.silent:
             self.task.cancel()
 
     async def run(self) -> None:
@@ -132,12 +129,13 @@ class Producer:
         outcome = self._broken(resting) if resting is not None else await self._try()
         while self.dispatched < MOST_TRIES and await self._another(outcome, needs):
             outcome = await self._try()
-        self._silent = True
+        self.silent = True
         http = self.attempt.http
-        if http is not None and outcome.state != "complete" and not self._drained(outcome):
+        whole = outcome.state == "complete" and not self.ending
+        if http is not None and not whole and not self._drained():
             http.close()
         await asyncio.shield(self._finish(outcome))
-        if http is not None and outcome.state == "complete":
+        if http is not None and whole:
             await http.finish()  # the next call is spared the handshakes of a new connection
 
     def _ready(self, call: Call) -> Attempt:
@@ -190,19 +188,16 @@ class Producer:
         if self.ending == "timeout" and self.task is not None:
             self.task.uncancel()
             self.ending = ""
-        self._silent = True
+        self.silent = True
         try:
             return await self._switch(model, outcome.refusal.code)
         except Refusal:
             return False  # an outage: if it was committed, the sweeper finds a hold that nobody ends
         finally:
-            self._silent = False
+            self.silent = False
 
     async def _switch(self, model: CatalogModel, code: str) -> bool:
-        if self.progress is not None:
-            # What is saved of one try must not be written over the row of the next.
-            await asyncio.gather(self.progress, return_exceptions=True)
-            self.progress = None
+        await self.keeper.rest()  # what is saved of one try must not be written over the row of the next
         old, upstream_id = self.model, self.attempt.upstream_id
         failed = {"model": old.slug, "hold_id": str(self.generation.hold_id), "upstream_id": upstream_id, "code": code}
         tries = [*self.tries, failed]
@@ -221,16 +216,16 @@ class Producer:
         reference = str(self.generation.hold_id)
         call = replace(self.call, model=model.upstream_slug, max_tokens=most, reference=reference)
         self.attempt = self._ready(call)
-        self.last_beat, self.saved_upstream_id = self.attempt.started_at, ""
+        self.keeper.begin()
         if model.slug != old.slug:
             self.answer.switch(model.slug, code)
             self.turn.wake()
         return True
 
-    def _drained(self, outcome: Outcome) -> bool:
+    def _drained(self) -> bool:
         """Whether somebody reads the stream to its end, because closing it would not end the bill."""
         attempt = self.attempt
-        if attempt.http is None or outcome.state != "stopped" or attempt.usage is not None:
+        if attempt.http is None or self.ending not in {"stop", "quota"} or attempt.usage is not None:
             return False
         if providers.stops_on_cancel(attempt.kind, attempt.provider):
             return False
@@ -239,7 +234,7 @@ class Producer:
             generation_id=self.generation_id,
             user_id=self.started.user_id,
             hold_id=self.generation.hold_id,
-            state=outcome.state,
+            state="",
             settling=Settling.CHARGE,
             message_id=self.generation.message_id if self.stored else None,
             late=True,
@@ -250,6 +245,8 @@ class Producer:
     def _cancelled(self) -> Outcome:
         if self.ending == "stop":
             return Outcome("stopped", "stop")
+        if self.ending == "quota":
+            return Outcome("complete", "quota")
         if self.ending == "timeout":
             return self._broken(Refusal("upstream_timeout"))
         return self._broken(Refusal("restarted"))
@@ -257,64 +254,6 @@ class Producer:
     def _broken(self, refusal: Refusal) -> Outcome:
         """``interrupted`` when there is text to keep, else ``failed``."""
         return Outcome("interrupted" if self.answer.length else "failed", "", refusal)
-
-    # The clock ------------------------------------------------------------------------------------
-
-    def save(self, at: float, beat_seconds: float) -> None:
-        """Hand the text so far to the batcher, if there is news or a heartbeat is due.
-
-        Where there is none, or an earlier save is under way, the clock asks again at its next step.
-        """
-        if self._silent or not self._saved():
-            return
-        beat = at - self.last_beat >= beat_seconds
-        attempt = self.attempt
-        length = attempt.delivered_bytes if self.stored or self.kept else 0
-        if length == self.saved_length and attempt.upstream_id == self.saved_upstream_id and not beat:
-            return
-        self.next_save = at + SAVE_SECONDS
-        self.saved_length, self.saved_upstream_id = length, attempt.upstream_id
-        self.beating = at if beat else None
-        self.progress = self.batcher.submit(
-            Progress(
-                generation_id=self.generation_id,
-                hold_id=self.generation.hold_id,
-                message_id=self.generation.message_id if self.stored else None,
-                content=self.answer.text() if self.stored else None,
-                reasoning="".join(self.answer.reasoning) if self.stored else None,
-                upstream_id=attempt.upstream_id,
-                delivered_bytes=attempt.delivered_bytes,
-                beat=beat,
-                kept=self._kept(),
-                provider=attempt.provider,
-            )
-        )
-
-    def _kept(self) -> Kept | None:
-        if not self.kept:
-            return None
-        answer = self.answer
-        reasoning = "".join(answer.reasoning)
-        return Kept(self.generation_id, answer.text(), reasoning, tool_calls.joined(answer.tool_calls))
-
-    def _saved(self) -> bool:
-        """Take note of how the last save went; False when there is nothing more to save yet."""
-        progress = self.progress
-        if progress is None:
-            return True
-        if not progress.done():
-            return False
-        self.progress = None
-        if progress.cancelled() or progress.exception() is not None:
-            self.saved_length = -1  # nothing of it is there: say all, and that we live, at once
-            self.last_beat = float("-inf")
-            return True
-        if self.beating is not None:
-            self.last_beat = self.beating
-        if progress.result():
-            self.stop("stop")
-            return False
-        return True
 
     # The end --------------------------------------------------------------------------------------
 
@@ -344,9 +283,7 @@ class Producer:
         return charge_for(usage, self.generation.price, source, self.attempt.upstream_id, conversation)
 
     async def _finish(self, outcome: Outcome) -> None:
-        if self.progress is not None:
-            # Nothing may say that we live once our end is written.
-            await asyncio.gather(self.progress, return_exceptions=True)
+        await self.keeper.rest()  # nothing may say that we live once our end is written
         settling, charge = self._settling(outcome)
         error = outcome.refusal.error(self.request_id) if outcome.refusal else None
         usage = usage_json(charge or free_of_charge("", None), settling is Settling.LATER)
@@ -366,7 +303,7 @@ class Producer:
             usage=usage,
             upstream_id=self.attempt.upstream_id,
             delivered_bytes=self.attempt.delivered_bytes,
-            kept=self._kept(),
+            kept=self.keeper.kept(),
             by_producer=True,
             metadata=self._noted(),
             provider=self.attempt.provider,

@@ -183,8 +183,8 @@ def _written(generation: Generation, upstream: Upstream | None, hold: DueHold) -
 
 
 def _we_left(generation: Generation) -> bool:
-    """Whether the connection was closed from here: by a stop, a crash, a restart or our own patience."""
-    if generation.state == Generation.State.STOPPED:
+    """Whether the connection was closed from here: by a stop, the quota, a crash, a restart or our own patience."""
+    if generation.state == Generation.State.STOPPED or generation.finish_reason == "quota":
         return True
     code = generation.error.get("code") if isinstance(generation.error, dict) else ""
     return code in {"interrupted", "restarted", "upstream_timeout"}

@@ -203,6 +203,17 @@ class Switched:
 
 
 @dataclass(slots=True, eq=False)
+class Extend:
+    """A wish to hold ``tokens`` more for a call that writes more than it was asked to. Numbered from 1 per hold."""
+
+    user_id: UUID
+    hold_id: UUID
+    ask: Ask
+    tokens: int
+    sequence: int
+
+
+@dataclass(slots=True, eq=False)
 class Stop:
     """A person's wish to stop a turn, or one message of it."""
 

@@ -39,14 +39,19 @@ def _apply(jobs: Sequence[Any]) -> list[Any]:
     ends = [job for job in jobs if isinstance(job, turn_jobs.Finish)]
     switches = [job for job in jobs if isinstance(job, turn_jobs.Switch)]
     standings = turn_start.read_standings([*starts, *switches], at)
-    accounts = {job.user_id for job in ends} | {job.started.user_id for job in switches}
+    extends = [job for job in jobs if isinstance(job, turn_jobs.Extend)]
+    accounts = {job.user_id for job in ends} | {job.user_id for job in extends}
+    accounts |= {job.started.user_id for job in switches}
     accounts |= {standing.principal.user_id for standing in standings.values() if isinstance(standing, Standing)}
     results: dict[int, Any] = {}
     if accounts:
-        holds = [job.hold_id for job in ends] + [job.generation.hold_id for job in switches]
+        holds = [job.hold_id for job in ends] + [job.hold_id for job in extends]
+        holds += [job.generation.hold_id for job in switches]
         book = Book.open(accounts, holds, at)
         # Ends first: what they give back is there for the starts of the same batch.
         results |= turn_finish.apply(ends, book, at)
+        for extend in extends:
+            results[id(extend)] = book.extend(extend.hold_id, extend.ask, extend.tokens, extend.sequence)
         results |= turn_switch.apply(switches, standings, book, at)
         results |= turn_start.apply(starts, standings, book, at)
         book.close()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts import audit
+from oneai.kit.clock import now
 from quotas.models import (
     Allowance,
     Grant,
@@ -18,6 +22,7 @@ from quotas.models import (
     LedgerEntry,
     Override,
     PlatformCounter,
+    PlatformRates,
     QuotaAccount,
     QuotaAlert,
     QuotaCounter,
@@ -29,8 +34,10 @@ from quotas.wording import amount_text
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
+    RatesForm = forms.ModelForm[PlatformRates]
 else:
     ModelAdmin = admin.ModelAdmin
+    RatesForm = forms.ModelForm
 
 
 class Ledgered(ModelAdmin):
@@ -111,6 +118,45 @@ class PlatformCounterAdmin(Ledgered):
     @admin.display(description="held")
     def on_hold(self, row: PlatformCounter) -> str:
         return amount_text(Unit.NANO_USD, row.held)
+
+
+class PlatformRatesForm(RatesForm):
+    """The platform's rates, changed with a reason."""
+
+    reason = forms.CharField(max_length=500, help_text="Kept in the audit.")
+
+    class Meta:
+        model = PlatformRates
+        fields = ["requests_per_minute", "tokens_per_minute", "concurrent_generations"]
+
+
+@admin.register(PlatformRates)
+class PlatformRatesAdmin(ModelAdmin):
+    """What all accounts together may ask for; empty is unlimited."""
+
+    form = PlatformRatesForm
+    list_display = ["__str__", "requests_per_minute", "tokens_per_minute", "concurrent_generations", "updated_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: PlatformRates, form: Any, change: bool) -> None:
+        staff: Any = request.user
+        chosen = {name: form.cleaned_data[name] for name in PlatformRatesForm.Meta.fields}
+        with transaction.atomic():
+            # The window is the ledger's: only what was chosen is written.
+            PlatformRates.objects.filter(pk=obj.pk).update(**chosen, updated_at=now())
+            audit.record(
+                staff.email,
+                "platform.rates",
+                target="platform",
+                reason=form.cleaned_data["reason"],
+                details=chosen,
+                actor_id=staff.pk,
+            )
 
 
 @admin.register(Hold)

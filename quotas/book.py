@@ -24,6 +24,7 @@ from quotas.journal import Journal
 from quotas.models import Hold, LedgerEntry, QuotaAccount
 from quotas.moves import Moves
 from quotas.period_counters import PeriodCounters
+from quotas.platform_rates import Platform
 from quotas.pockets import GrantState
 from quotas.policy import PLAN_WIDE, TOKENS, LimitKey, Terms, has_allowance
 from quotas.together import decide_all
@@ -51,6 +52,7 @@ class Book:
         self._journal = Journal(at)
         self.moves = Moves(self._journal, grants)
         self._period = PeriodCounters(self._journal, self.moves, holds, counters)
+        self._platform = Platform(at)
         self._ceiling = Ceiling(
             at,
             [
@@ -123,7 +125,10 @@ class Book:
             if ask.reference in self._references:
                 raise ValueError(f"the reference {ask.reference!r} has a hold already")
         total = sum(decision.nano_usd for decision in decisions)
+        requests, tokens = sum(ask.counts_as_request for ask in asks), [one.tokens for one in decisions]
+        self._platform.check(requests, tokens)
         shard = self._ceiling.take(total) if total else None
+        self._platform.add(requests, tokens)
         return [
             self._hold(account, ask, decision, earlier, shard if decision.nano_usd else None)
             for ask, decision in zip(asks, decisions, strict=True)
@@ -286,6 +291,8 @@ class Book:
         hold = self._open_hold(hold_id)
         if hold is None:
             return False
+        if hold.state == Hold.State.HELD:
+            self._platform.ended()
         hold.state = Hold.State.ORPHANED.value
         hold.check_at = check_at
         hold.changed = True
@@ -308,6 +315,8 @@ class Book:
             self._ceiling.close((hold.platform_day, hold.platform_shard), hold.nano_usd, nano_usd)
         elif nano_usd:
             self._ceiling.close(None, 0, nano_usd)
+        if hold.state == Hold.State.HELD:
+            self._platform.ended()
         hold.state = state.value
         hold.changed = True
         account.in_flight -= 1
@@ -332,4 +341,5 @@ class Book:
         self._journal.write(
             self._accounts.values(), self._counters.values(), self._holds.values(), self.moves.grants.values()
         )
+        self._platform.write()
         self._ceiling.write()

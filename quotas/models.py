@@ -182,6 +182,25 @@ class PlatformCounter(models.Model):
         return f"{self.day} shard {self.shard}"
 
 
+class PlatformRates(models.Model):
+    """What all accounts together may ask for in a minute and at once; null is unlimited. One row, the owner's."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
+    concurrent_generations = models.PositiveIntegerField(null=True, blank=True)
+    window = models.JSONField(default=list, blank=True, editable=False)
+    updated_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "platform_rates"
+        verbose_name = verbose_name_plural = "rates of the platform"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="platform_rates_one_row")]
+
+    def __str__(self) -> str:
+        return "rates of the platform"
+
+
 class Hold(models.Model):
     """Quota reserved for one generation, written before anything goes upstream.
 

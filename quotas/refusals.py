@@ -73,9 +73,9 @@ def rate_exceeded(scope: str, name: str, limit: int, remaining: int, wait: int) 
     )
 
 
-def too_many_running(limit: int, running: int) -> Refusal:
+def too_many_running(limit: int, running: int, scope: str = PLAN_WIDE) -> Refusal:
     """All the answers that may run at once do."""
-    rate = {"scope": PLAN_WIDE, "name": "concurrent_generations", "limit": limit, "running": running}
+    rate = {"scope": scope, "name": "concurrent_generations", "limit": limit, "running": running}
     return Refusal(
         "too_many_generations",
         f"At most {limit} answers may run at once.",

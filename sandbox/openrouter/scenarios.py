@@ -27,7 +27,7 @@ Script = Literal[
 class Scenario:
     """What is different about one slug. Seconds are multiples of the pace's comment gap unless said otherwise.
 
-    `break_after` counts pieces; `raw` replaces the whole answer, `http` names a refusal of `refusals`.
+    `break_after` counts pieces; `over` is what is written past the cap, as a part of it; `raw` replaces the whole answer, `http` names a refusal of `refusals`.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Scenario:
     strange_fields: bool = False
     finish: str | None = None
     native_finish: str = "stop"
-    keep_cap: bool = True
+    over: float = 0.0
     free_when_empty: bool = False
     rate: float | None = None
     provider: str | None = None
@@ -155,7 +155,8 @@ SCENARIOS: dict[str, Scenario] = {
         S("content-filter", "some text, then stopped by the filter", finish="content_filter",
           native_finish="SAFETY"),
         S("unknown-finish", "a finish reason that no document mentions", finish="paused", native_finish="PAUSED"),
-        S("overrun", "writes 50 % more tokens than the cap, and bills them", keep_cap=False),
+        S("overrun", "writes 50 % more tokens than the cap, and bills them", over=0.5),
+        S("runaway", "writes five times the tokens of the cap, 100 a second, and bills them", over=4.0, rate=100.0),
         S("ignores-cancel", "goes on and bills to the end though the reader left", provider="Google AI Studio"),
         S("slow", "ten tokens a second at any pace", rate=10.0),
         S("long", "some four thousand tokens of Markdown", script="long"),

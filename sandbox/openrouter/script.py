@@ -57,7 +57,7 @@ def write(asked: Asked, model: Model, scenario: Scenario | None, headers: dict[s
     cap = _cap(asked, model, scenario)
     if kind == "one-big":
         whole = _joined(whole, cap)
-    if not (scenario and not scenario.keep_cap):
+    if scenario is None or not scenario.over:
         if kind == "echo":
             whole = _priced_to(whole, cap)
         else:
@@ -65,7 +65,7 @@ def write(asked: Asked, model: Model, scenario: Scenario | None, headers: dict[s
             if short:
                 script.finish, script.native_finish = "length", "max_tokens"
     else:
-        whole = _stretched(whole, cap + cap // 2 + 1)
+        whole = _stretched(whole, cap + int(cap * scenario.over) + 1)
     if scenario and scenario.finish:
         if scenario.finish != "length":
             whole = whole[:30]

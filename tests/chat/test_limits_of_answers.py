@@ -72,3 +72,34 @@ def test_a_stop_cuts_who_stops_and_reads_on_where_the_bill_goes_on(chat: Chat, s
     assert billed["state"] == ends
     assert (billed["disconnected_at"] is None) is (ends == "completed")
     assert used == billed["usage"]["total_tokens"]
+
+
+def overrun(chat: Chat) -> int:
+    """What was used beyond what was held, in tokens, over all counters of the account."""
+    code = (
+        "from django.db.models import Sum; from quotas.models import QuotaCounter as C; "
+        f"print(C.objects.filter(user__email={chat.user.email!r}, unit='tokens').aggregate(n=Sum('overrun'))['n'])"
+    )
+    return int(chat.site.command("shell", "-v", "0", "-c", code))
+
+
+def test_a_hold_grows_with_an_answer_that_runs_past_its_cap(chat: Chat) -> None:
+    turn = chat.send("Tell me a story.", "sandbox/runaway", max_tokens=60)
+    assert turn.closing.data["finish_reason"] != "quota"
+    assert settled(chat) == turn.closing.data["usage"]["total_tokens"] > 5 * 60
+    assert overrun(chat) == 0, "every token was held before it was charged"
+    assert "0 differences" in chat.site.command("audit_ledger", chat.user.email)
+
+
+def test_an_answer_that_runs_past_its_cap_ends_softly_where_nothing_is_left(chat: Chat) -> None:
+    leave(chat, 200)
+    turn = chat.send("Tell me a story.", "sandbox/runaway")
+    assert turn.closing.name == "message.completed"
+    assert turn.closing.data["finish_reason"] == "quota"
+    assert chat.message(turn)["content"] == turn.text != ""
+    used = settled(chat)
+    billed = dispatches(chat.site)[-1]
+    assert billed["state"] == "cancelled", "the upstream was told to stop"
+    assert used == billed["usage"]["total_tokens"]
+    assert overrun(chat) == max(0, used - 200), "what is over is recorded"
+    assert "0 differences" in chat.site.command("audit_ledger", chat.user.email)

@@ -41,6 +41,7 @@ def producer(book: Notebook) -> Producer:
         hold_id=uuid7(),
         message_id=uuid7(),
         prompt_estimate=10,
+        admitted=SimpleNamespace(max_tokens=10),
         price=price,
         model=SimpleNamespace(slug="m", upstream="openrouter"),
     )
