@@ -189,7 +189,7 @@ class PlatformRates(models.Model):
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
     concurrent_generations = models.PositiveIntegerField(null=True, blank=True)
-    window = models.JSONField(default=list, blank=True, editable=False)
+    recent = models.JSONField(default=list, blank=True, editable=False)
     updated_at = models.DateTimeField(default=now)
 
     class Meta:

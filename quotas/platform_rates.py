@@ -22,7 +22,7 @@ from quotas.refusals import rate_exceeded, too_many_running
 
 SCOPE: Final = "global"
 ROW: Final = 1
-_NAMES: Final = ("requests_per_minute", "tokens_per_minute", "concurrent_generations", "window")
+_NAMES: Final = ("requests_per_minute", "tokens_per_minute", "concurrent_generations", "recent")
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class _State:
     requests_per_minute: int | None
     tokens_per_minute: int | None
     concurrent_generations: int | None
-    window: Window
+    recent: Window
     running: int = 0
 
     @property
@@ -59,15 +59,15 @@ class Platform:
         most, running = state.concurrent_generations, state.running - self._ended
         if most is not None and running + len(tokens) > most:
             raise too_many_running(most, running, SCOPE)
-        counted, used = rates.totals(state.window, self._second)
+        counted, used = rates.totals(state.recent, self._second)
         limit = state.requests_per_minute
         if limit is not None and requests and counted + requests > limit:
-            wait = rates.wait_for(state.window, self._second, 1, limit - requests)
+            wait = rates.wait_for(state.recent, self._second, 1, limit - requests)
             raise rate_exceeded(SCOPE, "requests_per_minute", limit, max(0, limit - counted), wait)
         limit, total = state.tokens_per_minute, sum(tokens)
         # As with an account's: what is alone in its minute is let through, however large.
         if limit is not None and used and used + total > limit:
-            wait = rates.wait_for(state.window, self._second, 2, max(0, limit - total))
+            wait = rates.wait_for(state.recent, self._second, 2, max(0, limit - total))
             raise rate_exceeded(SCOPE, "tokens_per_minute", limit, max(0, limit - used), wait)
 
     def add(self, requests: int, tokens: Sequence[int]) -> None:
@@ -75,14 +75,14 @@ class Platform:
         state = self._read()
         if state.is_off:
             return
-        state.window = rates.add(state.window, self._second, requests, sum(tokens))
+        state.recent = rates.add(state.recent, self._second, requests, sum(tokens))
         state.running += len(tokens)
         self._changed = True
 
     def write(self) -> None:
         """Write what was counted."""
         if self._changed and self._state is not None:
-            rows.update(PlatformRates, [{"id": ROW, "window": self._state.window}])
+            rows.update(PlatformRates, [{"id": ROW, "recent": self._state.recent}])
             self._changed = False
 
     def _read(self) -> _State:
@@ -100,7 +100,7 @@ def _row(*, lock: bool) -> _State:
     found = rows.select(PlatformRates, _NAMES, by="id", values=[ROW], lock=lock)
     if not found:
         return _State(None, None, None, [])
-    return _State(**found[0] | {"window": found[0]["window"] or []})
+    return _State(**found[0] | {"recent": found[0]["recent"] or []})
 
 
 def _running() -> int:

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ("requests_per_minute", models.PositiveIntegerField(blank=True, null=True)),
                 ("tokens_per_minute", models.PositiveBigIntegerField(blank=True, null=True)),
                 ("concurrent_generations", models.PositiveIntegerField(blank=True, null=True)),
-                ("window", models.JSONField(blank=True, default=list, editable=False)),
+                ("recent", models.JSONField(blank=True, default=list, editable=False)),
                 ("updated_at", models.DateTimeField(default=oneai.kit.clock.now)),
             ],
             options={

@@ -44,7 +44,7 @@ def send(chat: Chat) -> httpx.Response:
 
 def test_exactly_so_many_requests_a_minute_pass_whoever_asks_and_wherever(site: Site) -> None:
     chats = unlimited(site, 4)
-    set_rates(site, requests_per_minute=23, window=[])
+    set_rates(site, requests_per_minute=23, recent=[])
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda number: send(chats[number % 4]), range(60)))
     statuses = [answer.status_code for answer in answers]
@@ -54,13 +54,13 @@ def test_exactly_so_many_requests_a_minute_pass_whoever_asks_and_wherever(site: 
     assert refused.json()["error"]["details"]["rate"]["scope"] == "global"
     assert refused.json()["error"]["details"]["rate"]["name"] == "requests_per_minute"
     assert 1 <= int(refused.headers["retry-after"]) <= 61
-    set_rates(site, requests_per_minute=None, window=[])
+    set_rates(site, requests_per_minute=None, recent=[])
     assert send(chats[0]).status_code == 200
 
 
 def test_exactly_so_many_answers_run_at_once(site: Site) -> None:
     chats = unlimited(site, 3)
-    set_rates(site, concurrent_generations=5, window=[])
+    set_rates(site, concurrent_generations=5, recent=[])
     open_streams = []
     codes = []
     try:
@@ -79,16 +79,16 @@ def test_exactly_so_many_answers_run_at_once(site: Site) -> None:
     finally:
         for _, stream, _ in open_streams:
             stream.__exit__(None, None, None)
-        set_rates(site, concurrent_generations=None, window=[])
+        set_rates(site, concurrent_generations=None, recent=[])
 
 
 def test_tokens_a_minute_are_counted_over_all(site: Site) -> None:
     chats = unlimited(site, 2)
-    set_rates(site, tokens_per_minute=60, window=[])
+    set_rates(site, tokens_per_minute=60, recent=[])
     statuses = [send(chats[number % 2]).status_code for number in range(8)]
     assert statuses[0] == 200, "what is alone in its minute is let through"
     assert 429 in statuses
-    set_rates(site, tokens_per_minute=None, window=[])
+    set_rates(site, tokens_per_minute=None, recent=[])
 
 
 @pytest.mark.django_db
@@ -101,10 +101,10 @@ def test_the_owner_sets_them_with_a_reason_and_nobody_else_does() -> None:
         client.force_login(User.objects.get(pk=staff.pk))
         assert client.post(page, {"requests_per_minute": "600"}).status_code == (200 if allowed else 403)
         assert PlatformRates.objects.get().requests_per_minute is None, "no reason, no change"
-        form = {"requests_per_minute": "600", "reason": "a quiet launch", "window": "[[1,1,1]]"}
+        form = {"requests_per_minute": "600", "reason": "a quiet launch", "recent": "[[1,1,1]]"}
         assert client.post(page, form).status_code == (302 if allowed else 403)
         row = PlatformRates.objects.get()
-        assert (row.requests_per_minute, row.window) == ((600, []) if allowed else (None, []))
+        assert (row.requests_per_minute, row.recent) == ((600, []) if allowed else (None, []))
         PlatformRates.objects.update(requests_per_minute=None)
     entry = AuditEntry.objects.get(action="platform.rates")
     assert entry.reason == "a quiet launch"
