@@ -35,13 +35,15 @@ def receipt_of(message: Message) -> dict[str, Any]:
     if generation is None or hold is None:
         raise Refusal("not_found")
     record = UsageRecord.objects.filter(hold=hold).first()
+    if record is not None and not (record.tokens or record.nano_usd):
+        record = None  # a call that gave nothing is free: its record says only that it was made
     price = ModelPrice.objects.filter(pk=hold.price_id).first() if hold.price_id else None
     entries = records.entries_of([hold])[hold.pk]
     return {
         "message_id": str(message.pk),
         "generation_id": str(generation.pk),
         "model": hold.model_id,
-        "state": _state(hold),
+        "state": _state(hold, record),
         "asked_at": utc_text(hold.created_at),
         "hold": records.hold_json(hold),
         "price": None if price is None else price_json(price),
@@ -52,10 +54,10 @@ def receipt_of(message: Message) -> dict[str, Any]:
     }
 
 
-def _state(hold: Hold) -> str:
-    if hold.state == Hold.State.SETTLED:
+def _state(hold: Hold, record: UsageRecord | None) -> str:
+    if record is not None:
         return "settled"
-    return "free" if hold.state == Hold.State.RELEASED else "running"
+    return "free" if hold.state in (Hold.State.SETTLED, Hold.State.RELEASED) else "running"
 
 
 def price_json(price: ModelPrice) -> dict[str, Any]:

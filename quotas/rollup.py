@@ -36,7 +36,8 @@ def lines(records: Iterable[Mapping[str, Any]], zones: Mapping[UUID, str], sign:
     found: dict[tuple[Any, ...], list[int]] = {}
     for record in records:
         user_id = record["user_id"]
-        estimated = record["source"] in ESTIMATES
+        # A call that gave nothing is free, and nothing about it is a guess.
+        estimated = record["source"] in ESTIMATES and bool(record["tokens"] or record["nano_usd"])
         amounts = [
             1, *(record[name] for name in COUNTED), int(estimated), record["nano_usd"] if estimated else 0
         ]  # fmt: skip
@@ -110,7 +111,7 @@ def _count_days(user_id: UUID, spans: Sequence[tuple[date, datetime, datetime]])
         for value in (this.to_db("day", day), records.to_db("asked_at", begins), records.to_db("asked_at", ends))
     ]
     none = this.to_db("api_key_id", NONE)
-    estimated = f"u.source IN ({rows.marks(len(ESTIMATES))})"
+    estimated = f"u.source IN ({rows.marks(len(ESTIMATES))}) AND (u.tokens > 0 OR u.nano_usd > 0)"
     sums = ",".join(f"SUM(u.{name})" for name in COUNTED)
     for part, group in (
         (_MODEL, "u.model_id, COALESCE(u.api_key_id, %s), %s"),

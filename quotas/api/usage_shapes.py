@@ -22,7 +22,7 @@ class SumsShape(serializers.Serializer[object]):
     cost_usd = serializers.CharField(help_text="Exact, a decimal string.")
     average_cost_usd = serializers.CharField(allow_null=True, help_text="For each call, to the nearest nano-dollar.")
     cost_per_1k_tokens_usd = serializers.CharField(allow_null=True)
-    estimated_calls = serializers.IntegerField(help_text="Calls whose figure no upstream has confirmed.")
+    estimated_calls = serializers.IntegerField(help_text="Calls that were charged by an estimate.")
     estimated_cost_usd = serializers.CharField()
 
 

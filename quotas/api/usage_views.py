@@ -200,7 +200,7 @@ class UsageRecordList(ScopedView):
         responses=UsageRecordShape(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Every call that was charged, the newest first, each with the ledger entries that its figures are from."""
+        """Every call that was made, the newest first, each with the ledger entries that its figures are from."""
         account = usage.account_of(principal(request).user_id)
         found = usage.records(account, span_of(request, account))
         if model := text_parameter(request, "model"):

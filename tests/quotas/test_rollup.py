@@ -108,6 +108,22 @@ def test_what_is_released_is_in_no_sum(old_purse: Purse) -> None:
     assert by_day(old_purse) == {}
 
 
+def test_a_call_that_gave_nothing_is_counted_and_is_no_estimate(old_purse: Purse) -> None:
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "reasoning_tokens": 0, "cached_tokens": 0}
+    (admitted,) = old_purse.admit(old_purse.ask(bound=9), at=LATE)
+    with transaction.atomic():
+        book = Book.open([old_purse.id], [admitted.hold_id], LATE)
+        book.settle(admitted.hold_id, Charge(tokens=0, nano_usd=0, source=ESTIMATE, **nothing))
+        book.close()
+    for _ in range(2):
+        assert (by_day(old_purse, "calls"), by_day(old_purse, "estimated_calls")) == (
+            {LATE.date(): 1},
+            {LATE.date(): 0},
+        )
+        assert old_purse.differences() == []
+        rollup.follow_zone(old_purse.id, "Europe/London")
+
+
 def test_days_are_those_of_the_zone_that_the_person_had_at_the_first_call(newcomer: Purse) -> None:
     newcomer.user.timezone = "Asia/Kolkata"
     newcomer.user.save()
