@@ -11,6 +11,7 @@ from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances
+from quotas.ledger import KeyLimits
 from quotas.models import Grant, LedgerEntry
 from quotas.reading import standing, statement
 from tests.quotas.using import Purse
@@ -195,3 +196,11 @@ def test_the_clock_of_the_process_moves_the_period(purse: Purse) -> None:
     with clock.travel(timedelta(days=40)):
         assert standing(purse.id).limits[0].used == 0
         assert purse.admit()[0].remaining_tokens == 48_900
+
+
+def test_plan_wide_limits_are_shown_first_then_models_then_keys(purse: Purse) -> None:
+    key = KeyLimits(uuid7(), limit_tokens=5000)
+    purse.admit(purse.ask(api_key=key))
+    allowances.set_limit(purse.id, "!first/by-letter", {"tokens": 5}, "test", "test")
+    shown = [(each.scope, each.unit) for each in standing(purse.id).limits]
+    assert shown == [("*", "tokens"), ("*", "nano_usd"), ("!first/by-letter", "tokens"), (key.scope, "tokens")]
