@@ -33,6 +33,16 @@ class Keeper:
         self.begin()
         self.next_save = producer.attempt.started_at + FIRST_SAVE_SECONDS
 
+    @property
+    def has_saved_the_id(self) -> bool:
+        """Whether the upstream's id has been handed over: from then on a crash is settled by its bill."""
+        return bool(self._saved_upstream_id)
+
+    @property
+    def delivered_bytes(self) -> int:
+        """What has come from the upstream."""
+        return self._producer.attempt.delivered_bytes
+
     def begin(self) -> None:
         """A new attempt, with a new hold."""
         self._saved_length, self._saved_upstream_id = 0, ""

@@ -27,6 +27,7 @@ from accounts.models import User  # noqa: E402
 from adminpanel.drill import upstream  # noqa: E402
 from chat import catalog, engine, sweeper, turns  # noqa: E402
 from chat.attempt import Attempt  # noqa: E402
+from chat.keeping import Keeper  # noqa: E402
 from chat.models import AIModel, ModelPrice  # noqa: E402
 from chat.runner import Producer  # noqa: E402
 from chat.turn_jobs import Finish, Start  # noqa: E402
@@ -80,9 +81,7 @@ def arm(point: str) -> None:
     elif point == "after_call":
         _after(Attempt, "_say", lambda _, args: True)
     elif point == "mid_stream":
-        _after(
-            Producer, "save", lambda _, args: bool(args[0].saved_upstream_id) and args[0].attempt.delivered_bytes > 60
-        )
+        _after(Keeper, "save", lambda _, args: args[0].has_saved_the_id and args[0].delivered_bytes > 60)
     else:
         _after_async(Producer, "_commit")
 
