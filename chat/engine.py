@@ -23,6 +23,7 @@ from accounts.platform import PLATFORM_ID
 from chat import catalog, kept_answers, leaving, mirror, sweeper, turns, upstream_keys
 from chat.draining import Drains
 from chat.events import CONVERSATION_UPDATED, Event
+from chat.keeping import save_seconds
 from chat.openrouter.client import Call, Site
 from chat.relay import Relay
 from chat.replay import Answer, TurnStream
@@ -203,6 +204,7 @@ class Engine:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             at = self._loop.time()
+            pause = save_seconds(len(self.producers))
             for producer in list(self.producers.values()):
                 if producer.keeper.next_save > at:
                     continue
@@ -210,7 +212,7 @@ class Engine:
                     if producer.attempt.overdue(at):
                         producer.stop("timeout")
                     else:
-                        producer.keeper.save(at, BEAT_SECONDS)
+                        producer.keeper.save(at, BEAT_SECONDS, pause)
                         producer.keeper.stretch()
                 except Exception:
                     # One producer's trouble must not keep the others from being saved.

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from chat.runner import Producer
 
 SAVE_SECONDS: Final = 0.5  # at most a second of text may be lost: a commit on a busy machine has the other half
+MOST_SAVE_SECONDS: Final = 0.85
+SAVES_A_SECOND: Final = 600  # of one process; from 300 producers on, each is saved less often
 FIRST_SAVE_SECONDS: Final = 0.2  # the upstream's id, without which a crash is settled by the estimate
 STRETCH_TOKENS: Final = 256
+
+
+def save_seconds(producers: int) -> float:
+    """How long after a save the next one of the same producer is due, where so many share a process."""
+    return min(max(SAVE_SECONDS, producers / SAVES_A_SECOND), MOST_SAVE_SECONDS)
 
 
 class Keeper:
@@ -58,10 +65,11 @@ class Keeper:
             await asyncio.gather(self._progress, return_exceptions=True)
             self._progress = None
 
-    def save(self, at: float, beat_seconds: float) -> None:
+    def save(self, at: float, beat_seconds: float, pause: float) -> None:
         """Hand the text so far to the batcher, if there is news or a heartbeat is due.
 
-        Where there is none, or an earlier save is under way, the clock asks again at its next step.
+        After a save the clock asks again in ``pause`` seconds; where there is no news, or an earlier save is under
+        way, at its next step.
         """
         producer = self._producer
         if producer.silent or not self._saved():
@@ -72,7 +80,7 @@ class Keeper:
         length = attempt.delivered_bytes if stored or producer.start.keeps_answer else 0
         if length == self._saved_length and attempt.upstream_id == self._saved_upstream_id and not beat:
             return
-        self.next_save = at + SAVE_SECONDS
+        self.next_save = at + pause
         self._saved_length, self._saved_upstream_id = length, attempt.upstream_id
         self._beating = at if beat else None
         answer = producer.answer
