@@ -98,7 +98,7 @@ def sweep_once() -> int:
     _hearing.note()
     if not due:
         return 0
-    lost = _claim(MOST_MARKED, silent=_hearing.good, checked=False)
+    lost = _claim(MOST_MARKED, silent=True, checked=False)
     _mark_lost(lost)
     looked = len(lost)
     end = time.monotonic() + LONGEST_SWEEP
@@ -120,8 +120,9 @@ def sweep_once() -> int:
 
 def _claim(most: int, *, silent: bool, checked: bool) -> list[_Case]:
     with transaction.atomic(durable=True):
-        _hearing.note()  # on SQLite, whoever keeps the lock keeps it from the beats, too
-        return _cases(claim_due(now(), most, LEASE, silent=silent, checked=checked))
+        # Asked only now: on SQLite, whoever kept the lock from us kept it from the beats, too.
+        _hearing.note()
+        return _cases(claim_due(now(), most, LEASE, silent=silent and _hearing.good, checked=checked))
 
 
 def _cases(holds: Sequence[DueHold]) -> list[_Case]:

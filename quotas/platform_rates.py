@@ -2,11 +2,12 @@
 
 Off unless the owner has set one, and then exact: whoever admits locks the one row, after the accounts and
 before the day's shards, so admissions of all processes stand in line. Ends don't touch it: how many answers
-run is counted from the open holds.
+run is counted from the open holds. A process that has seen them off looks again after a second.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ from quotas.refusals import rate_exceeded, too_many_running
 
 SCOPE: Final = "global"
 ROW: Final = 1
+LOOK_SECONDS: Final = 1.0
+_off_until = 0.0
 _NAMES: Final = ("requests_per_minute", "tokens_per_minute", "concurrent_generations", "recent")
 
 
@@ -87,9 +90,14 @@ class Platform:
 
     def _read(self) -> _State:
         """The row: looked at without a lock, and locked when a rate is set."""
+        global _off_until
+        if self._state is None and time.monotonic() < _off_until:
+            self._state = _State(None, None, None, [])
         if self._state is None:
             found = _row(lock=False)
-            if not found.is_off:
+            if found.is_off:
+                _off_until = time.monotonic() + LOOK_SECONDS
+            else:
                 found = _row(lock=True)
                 found.running = _running()
             self._state = found

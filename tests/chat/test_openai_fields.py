@@ -100,6 +100,8 @@ def test_a_field_reaches_the_provider(chat: Chat, asked: dict[str, Any], expecte
 def test_what_is_ignored_does_not_reach_the_provider(chat: Chat) -> None:
     seen = seen_upstream(chat, ask(**IGNORED))
     plain = seen_upstream(chat, ask())
+    # Each call has our own name on it, and nothing of the caller's metadata.
+    assert set(seen.pop("metadata")) == set(plain.pop("metadata")) == {"call"}
     assert seen == plain
     assert "somebody@example.com" not in json.dumps(seen)
 

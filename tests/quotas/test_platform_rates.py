@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,7 @@ SET = "from quotas.models import PlatformRates as P; P.objects.filter(id=1).upda
 
 def set_rates(site: Site, **rates: int | None) -> None:
     site.command("shell", "-v", "0", "-c", SET.format(", ".join(f"{name}={value}" for name, value in rates.items())))
+    time.sleep(1.1)  # a process that has seen them off looks again after a second
 
 
 def unlimited(site: Site, count: int) -> list[Chat]:
