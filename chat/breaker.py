@@ -50,6 +50,12 @@ class Breakers:
         if self._circuits:
             self._circuits.pop(name, None)
 
+    def undecided(self, name: str) -> None:
+        """Note that a trial has told nothing: the next may try."""
+        circuit = self._circuits.get(name)
+        if circuit is not None and circuit.until:
+            circuit.until = min(circuit.until, self._clock())
+
     def resting(self, name: str) -> str:
         """The code of the last failure while ``name`` rests, else nothing."""
         circuit = self._circuits.get(name)

@@ -90,8 +90,13 @@ class Router:
             count = len(upstream.keys)
             self._turn = (self._turn + 1) % count
             ordered = [upstream.keys[(self._turn + step) % count] for step in range(count)]
-            key = next((one for one in ordered if not self._breakers.resting(_key_name(name, one))), ordered[0])
+            # One that rests after an overload may do; one that was refused would not.
+            key = min(ordered, key=lambda one: self._reluctance(name, one))
         return Endpoint(base_url=upstream.base_url, key=key, openrouter=upstream.kind == "openrouter")
+
+    def _reluctance(self, name: str, key: str) -> int:
+        code = self._breakers.resting(_key_name(name, key))
+        return 2 if code in _OF_THE_KEY else int(bool(code))
 
     # What was seen --------------------------------------------------------------------------------
 
@@ -103,6 +108,8 @@ class Router:
 
     def failed(self, model: CatalogModel, endpoint: Endpoint, refusal: Refusal) -> None:
         """A call failed before its first token."""
+        if refusal.code in _OF_THE_KEY and (refusal.details or {}).get("preflight"):
+            return  # what this call would have cost at most is too much for the key; others may be served
         if refusal.code in _OF_THE_KEY:
             self._breakers.failed(_key_name(model.upstream, endpoint.key), refusal.code, rest=KEY_REST)
             self.refused_keys[model.upstream, key_name(endpoint.key)] = refusal.code
@@ -111,6 +118,12 @@ class Router:
                 # Some limits are a key's own: the next call takes another, if there is one.
                 self._breakers.failed(_key_name(model.upstream, endpoint.key), refusal.code, rest=5.0)
             self._breakers.failed(model.slug, refusal.code)
+        else:
+            self.worked(model, endpoint)  # it answers, if not what was hoped for
+
+    def undecided(self, model: CatalogModel) -> None:
+        """A call ended before anything was seen of the model."""
+        self._breakers.undecided(model.slug)
 
     # Whom to ask ----------------------------------------------------------------------------------
 
@@ -158,7 +171,7 @@ class Router:
         upstream = self.upstreams.get(name)
         if upstream is None:
             return False
-        return any(one != key and not self._breakers.resting(_key_name(name, one)) for one in upstream.keys)
+        return any(one != key and self._reluctance(name, one) < 2 for one in upstream.keys)
 
 
 def _key_name(upstream: str, key: str) -> str:

@@ -122,11 +122,25 @@ class Producer:
             self.task.cancel()
 
     async def run(self) -> None:
-        """Stream, then write down the end. Never raises."""
+        """Stream, then write down the end. Never raises: what can't be settled here the sweeper settles."""
+        try:
+            await self._run()
+        except Exception:
+            log.exception("producer_failed", generation=str(self.generation_id))
+            self.silent = True
+            self.attempt.close()
+            error = Refusal("internal_error").error(self.request_id)
+            self._tell(Event(events.MESSAGE_FAILED, "", {"message_id": self.answer.message_id, "error": error}), [])
+
+    async def _run(self) -> None:
         self._running = True
         needs = Needs.of(self.call, self.generation.prompt_estimate)
-        resting = self.router.resting(self.model, needs)
-        outcome = self._broken(resting) if resting is not None else await self._try()
+        outcome = Outcome("failed")
+        if (resting := self.router.resting(self.model, needs)) is not None:
+            outcome = self._broken(resting)
+            await self._another(outcome, needs, gently=True)
+        if not self._closed:
+            outcome = await self._try()  # by another model or, where none was admitted, by the one that rests
         while self.dispatched < MOST_TRIES and await self._another(outcome, needs):
             outcome = await self._try()
         self.silent = True
@@ -164,7 +178,9 @@ class Producer:
             outcome = self._broken(Refusal("internal_error"))
         if self.answer.begun or outcome.state == "complete":
             self.router.worked(self.model, attempt.endpoint)
-        elif outcome.refusal is not None and attempt.dispatched:
+        elif outcome.refusal is None or outcome.refusal.code in {"restarted", "internal_error"}:
+            self.router.undecided(self.model)
+        else:
             self.router.failed(self.model, attempt.endpoint, outcome.refusal)
         return outcome
 
@@ -176,9 +192,10 @@ class Producer:
             return "quota"
         return finish_reason
 
-    async def _another(self, outcome: Outcome, needs: Needs) -> bool:
+    async def _another(self, outcome: Outcome, needs: Needs, *, gently: bool = False) -> bool:
         """Let another model or key answer after ``outcome``, if that may help and is admitted."""
-        if outcome.refusal is None or self.answer.begun or self.ending in {"stop", "shutdown"}:
+        over = self._closed or self.answer.begun or self.ending in {"stop", "shutdown"}
+        if over or outcome.refusal is None:
             return False
         asked = {one["model"] for one in self.tries} | {self.model.slug}
         model = self.router.another(self.model, self.attempt.endpoint, outcome.refusal, needs, asked)
@@ -190,13 +207,13 @@ class Producer:
             self.ending = ""
         self.silent = True
         try:
-            return await self._switch(model, outcome.refusal.code)
+            return await self._switch(model, outcome.refusal.code, gently)
         except Refusal:
             return False  # an outage: if it was committed, the sweeper finds a hold that nobody ends
         finally:
             self.silent = False
 
-    async def _switch(self, model: CatalogModel, code: str) -> bool:
+    async def _switch(self, model: CatalogModel, code: str, gently: bool) -> bool:
         await self.keeper.rest()  # what is saved of one try must not be written over the row of the next
         old, upstream_id = self.model, self.attempt.upstream_id
         failed = {"model": old.slug, "hold_id": str(self.generation.hold_id), "upstream_id": upstream_id, "code": code}
@@ -205,7 +222,7 @@ class Producer:
         if model.slug != old.slug:
             metadata |= {INSTEAD_OF: tries[0]["model"], BECAUSE: tries[0]["code"]}
         charge = free_of_charge(upstream_id, self.started.conversation_id) if self.attempt.dispatched else None
-        job = Switch(self.start, self.started, self.generation, model, code, tries, metadata, charge)
+        job = Switch(self.start, self.started, self.generation, model, code, tries, metadata, charge, gently)
         switched: Switched = await asyncio.shield(self.batcher.submit(job))
         if switched.generation is None:
             self._closed = switched.closed
@@ -227,8 +244,8 @@ class Producer:
         attempt = self.attempt
         if attempt.http is None or self.ending not in {"stop", "quota"} or attempt.usage is not None:
             return False
-        if providers.stops_on_cancel(attempt.kind, attempt.provider):
-            return False
+        if not attempt.provider or providers.stops_on_cancel(attempt.kind, attempt.provider):
+            return False  # who has not begun is most likely to stop; if not, the record says so later
         finish = Finish(
             turn_id=self.started.turn_id,
             generation_id=self.generation_id,
@@ -266,7 +283,8 @@ class Producer:
         if not attempt.dispatched:
             return Settling.RELEASE, None
         free = Settling.CHARGE, free_of_charge(attempt.upstream_id, self.started.conversation_id)
-        if usage is not None and usage.completion_tokens == 0 and outcome.state != "stopped" and not begun:
+        empty = usage is not None and usage.completion_tokens == 0 and not usage.cost
+        if empty and outcome.state != "stopped" and not begun:
             return free
         if outcome.refusal is not None and not begun:
             return free  # also when a continued answer has its older text
@@ -311,12 +329,17 @@ class Producer:
         finished = await self._commit(job)
         data: dict[str, Any] = {"message_id": self.answer.message_id}
         if error is not None:
-            self.answer.closing = Event(events.MESSAGE_FAILED, "", data | {"error": error})
+            closing = Event(events.MESSAGE_FAILED, "", data | {"error": error})
         else:
             data |= {"model": self.answer.model, "finish_reason": outcome.finish_reason, "usage": usage}
-            self.answer.closing = Event(events.MESSAGE_COMPLETED, "", data)
+            closing = Event(events.MESSAGE_COMPLETED, "", data)
+        self._tell(closing, finished.limits)
+
+    def _tell(self, closing: Event, limits: list[dict[str, Any]]) -> None:
+        """Tell the readers that this answer is over, and the turn with its last."""
+        self.answer.closing = closing
         if all(answer.closing is not None for answer in self.turn.answers):
-            data = {"turn_id": self.turn.turn_id, "quota": finished.limits}
+            data = {"turn_id": self.turn.turn_id, "quota": limits}
             self.turn.completed = Event(events.TURN_COMPLETED, "", data)
         self.turn.wake()
 

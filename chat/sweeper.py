@@ -199,12 +199,14 @@ def _look_up(upstream: Upstream | None, upstream_id: str) -> Usage | None:
     if upstream is None or upstream.kind != "openrouter" or not upstream_id:
         return None
     url = f"{upstream.base_url}/generation?id={upstream_id}"
-    try:
-        return read_generation(fetch_json(url, headers=upstream.headers(), timeout=LOOK_TIMEOUT))
-    except HTTPFailure as failure:
-        if failure.status != 404:
-            log.warning("lookup_failed", status=failure.status)
-        return None
+    for key in upstream.keys or ("",):
+        try:
+            return read_generation(fetch_json(url, headers=upstream.headers(key), timeout=LOOK_TIMEOUT))
+        except HTTPFailure as failure:
+            if failure.status not in {401, 403, 404}:
+                log.warning("lookup_failed", status=failure.status)
+                return None
+    return None  # no key that we have knows it, yet
 
 
 def _price(generation: Generation) -> Price:
@@ -252,6 +254,7 @@ def _end(hold: DueHold, generation: Generation) -> Finish:
         error=Refusal("interrupted").error(""),
         upstream_id=generation.upstream_id,
         delivered_bytes=generation.delivered_bytes,
+        provider=generation.provider,
     )
 
 

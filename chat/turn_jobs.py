@@ -177,7 +177,8 @@ class Switch:
     """A wish to let ``model`` answer in place of ``generation``'s, which said nothing and failed with ``code``.
 
     ``tries`` are those of the generation's row with this one; ``metadata`` is its message's; ``charge`` is for
-    the call that failed, None when none was made.
+    the call that failed, None when none was made. ``gently``: only if the new model is admitted beside the old,
+    which then has not failed but is spared.
     """
 
     start: Start
@@ -188,6 +189,7 @@ class Switch:
     tries: list[dict[str, Any]]
     metadata: dict[str, Any]
     charge: Charge | None
+    gently: bool = False
 
     @property
     def claim(self) -> Claim:

@@ -62,6 +62,8 @@ def _switch(job: Switch, standing: Standing, book: Book) -> Switched:
         standing.check_model(job.model.slug)
         reference = f"generation:{old.generation_id}:{len(job.tries) + 1}"
         ask = turn_prompt.another_ask(job.start, standing, job.model, old.ask, old.prompt_estimate, reference)
+        if job.gently:
+            book.consider([ask])
     except Refusal:
         return Switched(None, closed=False)
     ended = book.release(old.hold_id) if job.charge is None else book.settle(old.hold_id, job.charge)

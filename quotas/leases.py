@@ -107,12 +107,15 @@ def claim_due(
     moment = this.to_db("check_at", at if checked else _NEVER)
     stale = this.to_db("heartbeat_at", at - STALE_AFTER if silent else _NEVER)
     names = ",".join(this.columns[name] for name in _NAMES)
+    # Read once, whatever plan is made: PostgreSQL may run a locking subquery again for each row that it joins,
+    # and each time skip what it has locked before.
     sql = (
-        f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "  # noqa: S608
-        f"WHERE id IN (SELECT id FROM {this.name} WHERE {_DUE} "
-        f"ORDER BY heartbeat_at, id LIMIT %s{_unlocked()}) RETURNING {names}"
+        f"WITH due AS MATERIALIZED (SELECT id FROM {this.name} WHERE {_DUE} "  # noqa: S608
+        f"ORDER BY heartbeat_at, id LIMIT %s{_unlocked()}) "
+        f"UPDATE {this.name} SET state = 'orphaned', check_at = %s, checks = checks + 1 "
+        f"WHERE id IN (SELECT id FROM due) RETURNING {names}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [this.to_db("check_at", at + lease), stale, moment, limit])
+        cursor.execute(sql, [stale, moment, limit, this.to_db("check_at", at + lease)])
         found = this.decoded(_NAMES, cursor.fetchall())
     return sorted((DueHold(**row) for row in found), key=lambda hold: hold.id)

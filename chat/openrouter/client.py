@@ -134,4 +134,5 @@ def read_generation(value: Any) -> Usage | None:
         return None
     if any(not 0 <= count < 2**53 for count in counts.values()):
         return None
+    counts["cached_tokens"] = min(counts["cached_tokens"], counts["prompt_tokens"])
     return Usage(**counts, cost=read_cost(data.get("total_cost")))

@@ -68,4 +68,8 @@ def refusal_of_answer(status: int, headers: Mapping[str, str], body: bytes) -> R
         pass
     if status < 400:
         return refusal_of(error) if error else Refusal("upstream_invalid")
-    return refusal_of(WireError(status, "", error.kind if error else ""), retry_seconds(headers))
+    refusal = refusal_of(WireError(status, "", error.kind if error else ""), retry_seconds(headers))
+    if status == 402 and error is not None and "max_tokens" in error.message:
+        # The most that this call could cost is more than the key affords; a smaller one may pass.
+        refusal.details = (refusal.details or {}) | {"preflight": True}
+    return refusal

@@ -68,7 +68,9 @@ def read_usage(value: Any) -> Usage | None:
         prompt_tokens=_count(value["prompt_tokens"]),
         completion_tokens=_count(value["completion_tokens"]),
         reasoning_tokens=_count(completion.get("reasoning_tokens")) if isinstance(completion, dict) else 0,
-        cached_tokens=_count(prompt.get("cached_tokens")) if isinstance(prompt, dict) else 0,
+        cached_tokens=min(_count(prompt.get("cached_tokens")), _count(value["prompt_tokens"]))
+        if isinstance(prompt, dict)
+        else 0,
         cost=read_cost(cost),
     )
 
