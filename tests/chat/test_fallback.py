@@ -35,6 +35,7 @@ def site(own_site: Callable[..., Site]) -> Site:
         http_500=["sandbox/http-502", "sandbox/hello"],
         http_524=["openai/gpt-4o-mini"],
         garbage=["sandbox/hello"],
+        error_in_200=["sandbox/hello"],
         cut_first=["sandbox/hello"],
         midstream_error_first=["sandbox/hello"],
         http_404_deprecated=["sandbox/hello"],
@@ -210,3 +211,18 @@ def test_a_refused_key_is_replaced_by_the_next_and_rests(own_site: Callable[...,
     assert statuses.count(401) == 1, "a key that was refused is not tried again at once"
     assert settled(chat) == sum(turn.closing.data["usage"]["total_tokens"] for turn in turns)
     assert "0 differences" in site.command("audit_ledger", chat.user.email)
+
+
+def test_a_breaker_refuses_nobody_whose_fallback_is_closed(site: Site) -> None:
+    """Its own model, since a breaker is a process's; the key allows that one alone."""
+    chat, user = Chat(site, site.new_user("team")), site.new_user("team")
+    for _ in range(3):
+        assert chat.send("Hello", "sandbox/error-in-200", max_tokens=16).one("message.model")
+    code = (
+        "from accounts.models import ApiKey; "
+        f"ApiKey.objects.filter(user__email={user.email!r}).update(allowed_models=['sandbox/error-in-200'])"
+    )
+    site.command("shell", "-v", "0", "-c", code)
+    seen = len(dispatches(site))
+    assert Chat(site, user).send("Hello", "sandbox/error-in-200").closing.name == "message.failed"
+    assert [one["model"] for one in dispatches(site)[seen:]] == ["sandbox/error-in-200"], "it was asked as ever"

@@ -97,3 +97,19 @@ def test_silence_comments_and_length_are_each_too_long_at_their_own_time() -> No
         assert made.overdue(start + HARD_SECONDS + 1)
 
     asyncio.run(life())
+
+
+def test_whatever_goes_wrong_at_the_end_the_readers_are_told() -> None:
+    async def life() -> Producer:
+        made = producer(Notebook())
+        del cast(Any, made.generation).hold_id  # its end can't be written
+        made.task = asyncio.create_task(made.run())
+        made.stop("shutdown")
+        await made.task
+        await made.streams.close()
+        return made
+
+    made = asyncio.run(life())
+    assert made.answer.closing is not None
+    assert made.answer.closing.data["error"]["code"] == "internal_error"
+    assert made.turn.completed is not None

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.breaker import LONGEST_REST, OPENS_AFTER, Breakers
+from chat.openrouter.client import Endpoint, read_generation
+from chat.openrouter.wire import read_usage
 from chat.providers import GOES_ON, STOPS, stops_on_cancel
-from chat.routing import another_may_do
+from chat.routing import Router, another_may_do
+from chat.upstreams import Upstream
 from oneai.kit.errors import Refusal
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stopping.md"
@@ -99,3 +104,59 @@ def test_the_page_says_what_every_provider_does() -> None:
     )
     assert {name: said.get(name) for name in STOPS} == dict.fromkeys(STOPS, "stops")
     assert {name: said.get(name) for name in GOES_ON} == dict.fromkeys(GOES_ON, "goes on")
+
+
+def test_a_trial_that_told_nothing_is_given_back() -> None:
+    clock = Clock()
+    breakers = Breakers(clock)
+    for _ in range(OPENS_AFTER):
+        breakers.failed("m", "upstream_error")
+    clock.at += LONGEST_REST
+    assert breakers.trial("m") == ""
+    assert breakers.resting("m")
+    breakers.undecided("m")
+    assert breakers.trial("m") == "", "the next may try at once"
+
+
+class TestKeys:
+    MODEL = cast(Any, SimpleNamespace(slug="m", upstream="openrouter"))
+
+    def router(self) -> Router:
+        return Router({"openrouter": Upstream("openrouter", "http://127.0.0.1:9", ("good", "dead"), "openrouter")})
+
+    def endpoint(self, router: Router, key: str) -> Endpoint:
+        return next(one for one in (router.endpoint("openrouter") for _ in range(4)) if one.key == key)
+
+    def test_a_key_that_was_refused_is_taken_last(self) -> None:
+        router = self.router()
+        good, dead = self.endpoint(router, "good"), self.endpoint(router, "dead")
+        router.failed(self.MODEL, dead, Refusal("upstream_unpaid"))
+        router.failed(self.MODEL, good, Refusal("upstream_overloaded"))
+        assert {router.endpoint("openrouter").key for _ in range(4)} == {"good"}
+
+    def test_a_call_too_dear_for_a_key_says_nothing_of_the_key(self) -> None:
+        router = self.router()
+        for key in ("good", "dead"):
+            refusal = Refusal("upstream_unpaid", details={"upstream_status": 402, "preflight": True})
+            router.failed(self.MODEL, self.endpoint(router, key), refusal)
+        assert {router.endpoint("openrouter").key for _ in range(4)} == {"good", "dead"}
+        assert not router.refused_keys
+
+    def test_a_refusal_of_the_content_shows_that_the_model_answers(self) -> None:
+        router = self.router()
+        endpoint = router.endpoint("openrouter")
+        for _ in range(OPENS_AFTER - 1):
+            router.failed(self.MODEL, endpoint, Refusal("upstream_error"))
+        router.failed(self.MODEL, endpoint, Refusal("content_refused"))
+        router.failed(self.MODEL, endpoint, Refusal("upstream_error"))
+        assert not router._breakers.resting("m")
+
+
+def test_more_cached_tokens_than_there_were_are_not_believed() -> None:
+    usage = read_usage({"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 10**6}})
+    assert usage is not None
+    assert usage.cached_tokens == 10
+    record = {"native_tokens_prompt": 10, "native_tokens_completion": 1, "native_tokens_cached": 10**6}
+    generation = read_generation({"data": record})
+    assert generation is not None
+    assert generation.cached_tokens == 10

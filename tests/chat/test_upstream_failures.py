@@ -112,6 +112,14 @@ def test_an_answer_of_no_tokens_is_free(chat: Chat) -> None:
     assert settled(chat) == before
 
 
+def test_an_empty_answer_that_was_billed_costs_what_was_billed(chat: Chat) -> None:
+    before = settled(chat)
+    turn = chat.send("Say nothing.", "sandbox/zero-tokens-stop")
+    assert turn.text == ""
+    billed = dispatches(chat.site)[-1]["usage"]["total_tokens"]
+    assert settled(chat) - before == turn.closing.data["usage"]["total_tokens"] == billed > 0
+
+
 def test_reasoning_is_streamed_apart_from_the_text_and_kept(chat: Chat) -> None:
     turn = chat.send("Think first.", "sandbox/reasoning")
     reasoning = "".join(event.data["text"] for event in turn.events if event.name == "message.reasoning")

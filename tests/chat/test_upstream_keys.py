@@ -101,3 +101,20 @@ def test_no_key_is_in_the_database_or_the_log(own_site: Callable[..., Site]) -> 
     for canary in (secret, "sk-or-revoked-canary"):
         assert canary not in dump
         assert canary not in site.log()
+
+
+def test_an_answer_is_settled_by_its_bill_whichever_key_it_came_by(own_site: Callable[..., Site]) -> None:
+    site = own_site(settings={"OPENROUTER_API_KEY": "sk-or-revoked-first,sk-or-good-second"})
+    chat = Chat(site, site.new_user("team"))
+    chat.send("Hello", "sandbox/hello")
+    before = chat.used
+    with chat.opened("Tell me.", "sandbox/slow", max_tokens=60) as (_, events):
+        turn_id = next(events).data["turn_id"]
+        for event in events:
+            if event.name == "message.delta":
+                chat.stop(turn_id)
+    deadline = time.monotonic() + 30
+    while chat.held and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert chat.held == 0
+    assert chat.used - before == dispatches(site)[-1]["usage"]["total_tokens"]

@@ -59,6 +59,26 @@ def test_kill_9_in_mid_stream_loses_at_most_a_second_and_settles(fresh_site: Cal
     site.command("audit_ledger")
 
 
+def test_without_a_record_a_crash_costs_what_was_delivered_where_the_provider_stops(
+    fresh_site: Callable[..., Site],
+) -> None:
+    site = fresh_site(pace="human")
+    chat = Chat(site, site.new_user("pro"))
+    _, conversation, seen = read_for(chat, "sandbox/long", 3)
+    identity = dispatches(site)[-1]["generation_id"]
+    httpx.post(f"{site.sandbox_url}/_control/record", json={"generation_id": identity, "lose": True}).raise_for_status()
+    site.kill()
+    site.start()
+    deadline = time.monotonic() + 40
+    while chat.held and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert chat.held == 0
+    stored = chat.http.get(f"/api/conversations/{conversation}/messages").json()["results"][-1]
+    assert stored["usage"]["estimated"] is True
+    assert 0 < stored["usage"]["completion_tokens"] <= len(stored["content"].encode()) // 4 + 1
+    assert stored["content"].startswith(seen[: len(seen) // 4])
+
+
 def test_term_lets_running_answers_finish_and_takes_no_new_ones(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site(pace="fast")
     chat = Chat(site, site.new_user("pro"))
