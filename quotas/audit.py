@@ -67,6 +67,7 @@ class _Replay:
         self.sums: dict[UUID, _Sum] = {}
         self.ends: Tally[tuple[UUID, UUID]] = Tally()
         self.burned: Tally[tuple[UUID, UUID]] = Tally()
+        self.corrected: Tally[tuple[UUID, UUID]] = Tally()
 
     def differs(self, what: str, row: object, stored: Any, replayed: Any) -> None:
         if stored != replayed:
@@ -125,6 +126,9 @@ class _Replay:
         if entry.kind in _ENDS and entry.hold_id is not None:
             self.ends[entry.hold_id, entry.counter_id] += 1
             self.burned[entry.hold_id, entry.counter_id] += entry.used_delta
+        elif entry.kind == LedgerEntry.Kind.RECONCILE and entry.hold_id is not None:
+            self.burned[entry.hold_id, entry.counter_id] += entry.used_delta
+            self.corrected[entry.hold_id, entry.counter_id] += entry.used_delta
 
     def _counters(self, counters: dict[UUID, QuotaCounter]) -> None:
         for counter in counters.values():
@@ -192,7 +196,8 @@ class _Replay:
                 beside, burned = self._beside(hold, counter, grants, is_open=is_open)
                 actual = 0 if record is None else record.tokens if counter.unit == TOKENS else record.nano_usd
                 ends = self.ends.pop((hold.id, counter_id), 0)
-                self.differs("hold.ends", hold.reference, ends, 0 if is_open or not (amount or actual - burned) else 1)
+                at_end = actual - burned - self.corrected[hold.id, counter_id]
+                self.differs("hold.ends", hold.reference, ends, 0 if is_open or not (amount or at_end) else 1)
                 if is_open:
                     held[counter_id] += amount
                 if settled and record is not None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from oneai.kit import rows
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
-from quotas import admission, extending, holding, pockets, rates
+from quotas import admission, correcting, extending, holding, pockets, rates
 from quotas.admission import AccountState, Ask, Decision, Line
 from quotas.backfill import Earlier
 from quotas.ceiling import Ceiling
@@ -49,6 +49,7 @@ class Book:
         self._holds = holds
         self._counters = counters
         self._references: set[str] = set()
+        self._corrected: set[UUID] = set()
         self._journal = Journal(at)
         self.moves = Moves(self._journal, grants)
         self._period = PeriodCounters(self._journal, self.moves, holds, counters)
@@ -284,6 +285,36 @@ class Book:
         if hold is None:
             return False
         self._end(hold, Hold.State.RELEASED, LedgerEntry.Kind.RELEASE, 0, 0)
+        return True
+
+    def correct(self, hold_id: UUID, charge: Charge) -> bool:
+        """Charge a settled call anew: its upstream has said since what it really was.
+
+        Limits, top-ups, the platform's day, the usage record and its sums are moved by the difference, in the
+        period and the day of the admission, with RECONCILE entries. What exceeds the hold is overrun. Whatever
+        the call gave, its record keeps its names. False, and nothing is changed, when the call was charged so
+        already, or is not settled. The hold must be among those the book was opened with, once.
+        """
+        hold = self._holds.get(hold_id)
+        record = correcting.record_of(hold) if hold is not None else None
+        if hold is None or record is None or not correcting.differs(record, charge):
+            return False
+        if hold_id in self._corrected:
+            raise ValueError("a book corrects a call once")
+        self._corrected.add(hold_id)
+        account = self._accounts[hold.user_id]
+        source_key = f"{correcting.CORRECTION}{hold_id}:{record['corrections'] + 1}"
+        burned = correcting.burned_by(hold) if hold.grant_lines else {}
+        for counter_id in sorted(hold.lines):
+            counter = self._counters[UUID(counter_id)]
+            figures = (
+                (record["tokens"], charge.tokens) if counter.unit == TOKENS else (record["nano_usd"], charge.nano_usd)
+            )
+            self.moves.correct(account, hold, counter, *figures, burned, source_key)
+        if record["nano_usd"] != charge.nano_usd:
+            shard = correcting.shard_of(hold, record)
+            self._ceiling.correct(shard, hold.nano_usd, record["nano_usd"], charge.nano_usd)
+        self._journal.correct(record, charge)
         return True
 
     def orphan(self, hold_id: UUID, check_at: datetime) -> bool:

@@ -93,7 +93,7 @@ class Ceiling:
         self._at = at
         self._today = at.astimezone(UTC).date()
         self._older = set(older)
-        self._closing: list[tuple[Key, int, int]] = []
+        self._closing: list[tuple[Key, int, int, int]] = []  # held, used and overrun, each with its sign
         self._mine: dict[Key, Shard] = {}
         self._home: Shard | None = None
         self._whole: set[date] = set()  # days of which all shards are locked
@@ -129,20 +129,26 @@ class Ceiling:
 
         None: nothing was held, the price being 0, but the provider billed all the same.
         """
-        self._closing.append((key or (self._today, 0), held, actual))
+        self._closing.append((key or (self._today, 0), -held, actual, max(0, actual - held)))
+
+    def correct(self, key: Key, held: int, before: int, after: int) -> None:
+        """Count ``after`` instead of ``before`` in the shard ``key``, where ``held`` was given back at the end."""
+        self._closing.append((key, 0, after - before, max(0, after - held) - max(0, before - held)))
 
     def _apply_closing(self) -> None:
         if not self._closing:
             return
-        self._lock({key for key, _, _ in self._closing} | self._older)
-        if (self._today, 0) not in self._mine and any(key == (self._today, 0) for key, _, _ in self._closing):
-            self._make()
-            self._lock({(self._today, 0)})
-        for key, held, actual in self._closing:
+        keys = {key for key, *_ in self._closing}
+        self._lock(keys | self._older)
+        if missing := keys - self._mine.keys():  # nothing was held that day, the price being 0
+            for day in sorted({day for day, _ in missing}):
+                self._make(day)
+            self._lock(missing)
+        for key, held, used, overrun in self._closing:
             shard = self._mine[key]
-            shard.held -= held
-            shard.used += actual
-            shard.overrun += max(0, actual - held)
+            shard.held += held
+            shard.used += used
+            shard.overrun += overrun
             shard.changed = True
         self._closing.clear()
 
@@ -182,7 +188,7 @@ class Ceiling:
                 return shard
         seen = self._read("day = %s", [self._today])
         if not seen:
-            self._make()
+            self._make(self._today)
             seen = self._read("day = %s", [self._today])
         if connection.vendor == "sqlite":
             self._mine |= {(row.day, row.shard): row for row in seen}  # the transaction is the lock
@@ -260,11 +266,11 @@ class Ceiling:
         values = [this.to_db("day", value) if isinstance(value, date) else value for value in params]
         return [Shard(**row) for row in this.decoded(_NAMES, rows.query(this, sql, values))]
 
-    def _make(self) -> None:
-        """Today's shards, unless somebody was faster."""
+    def _make(self, day: date) -> None:
+        """The shards of ``day``, unless somebody was faster."""
         count = SHARDS[connection.vendor]
         made = [
-            {"day": self._today, "shard": index, "quota_limit": share, "used": 0, "held": 0, "overrun": 0}
+            {"day": day, "shard": index, "quota_limit": share, "used": 0, "held": 0, "overrun": 0}
             for index, share in enumerate(_shares(daily_limit(), count))
         ]
         rows.insert(PlatformCounter, made, ignore_conflicts=True)

@@ -37,6 +37,7 @@ class Journal:
         self._entries: list[rows.Row] = []
         self._grants: list[rows.Row] = []
         self._usage: list[rows.Row] = []
+        self._corrected: list[tuple[rows.Row, rows.Row]] = []
 
     def entry(
         self,
@@ -133,6 +134,21 @@ class Journal:
             }
         )
 
+    def correct(self, before: rows.Row, charge: Charge) -> None:
+        """What a call used, by a later figure: ``before`` is its record as it was read under our lock."""
+        after = before | {
+            "prompt_tokens": charge.prompt_tokens,
+            "completion_tokens": charge.completion_tokens,
+            "reasoning_tokens": charge.reasoning_tokens,
+            "cached_tokens": charge.cached_tokens,
+            "tokens": charge.tokens,
+            "nano_usd": charge.nano_usd,
+            "billed_usd": charge.billed_usd,
+            "source": UsageRecord.Source(charge.source).value,
+            "corrections": before["corrections"] + 1,
+        }
+        self._corrected.append((before, after))
+
     # Writing -------------------------------------------------------------------------------------
     def write(
         self,
@@ -149,8 +165,12 @@ class Journal:
         self._write_grants([grant for grant in grants if grant.is_new or grant.changed])
         rows.insert(LedgerEntry, self._entries)
         rows.insert(UsageRecord, self._usage)
-        rollup.note(self._usage, {account.user_id: account.zone for account in accounts})
-        self._entries, self._usage = [], []
+        zones = {account.user_id: account.zone for account in accounts}
+        rollup.note(self._usage, zones)
+        rows.update(UsageRecord, [after for _, after in self._corrected], exactly=True)
+        for before, after in self._corrected:
+            rollup.correct(before, after, zones)
+        self._entries, self._usage, self._corrected = [], [], []
 
     def _write_grants(self, changed: list[GrantState]) -> None:
         new = [{name: getattr(grant, name) for name in self._NEW_GRANT} for grant in changed if grant.is_new]

@@ -258,6 +258,7 @@ class LedgerEntry(models.Model):
 
     GRANT and ADJUST set the limit (``limit_after``; null is unlimited); HOLD, RELEASE and SETTLE move
     ``held``, ``used`` and ``overrun`` by their deltas. Replaying an account's entries gives its counters.
+    A RECONCILE with a hold corrects what that was charged; its ``source_key`` numbers the correction.
     """
 
     class Kind(models.TextChoices):
@@ -287,8 +288,17 @@ class LedgerEntry(models.Model):
     class Meta:
         db_table = "ledger_entries"
         verbose_name_plural = "ledger entries"
-        constraints = [models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence")]
-        indexes = [models.Index(fields=["counter_id", "hold_id"], name="ledger_entries_of_hold")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "seq"], name="ledger_entries_in_sequence"),
+            models.UniqueConstraint(
+                fields=["counter_id", "source_key"],
+                condition=models.Q(kind="reconcile", hold_id__isnull=False),
+                name="ledger_entries_correct_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["counter_id", "hold_id"], name="ledger_entries_of_hold"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seq}"
@@ -355,6 +365,7 @@ class UsageRecord(models.Model):
 
     ``asked_at`` is the moment of its admission, which gives its day; ``at`` that of its settlement.
     ``billed_usd`` is the upstream's own bill as it gave it, in plain decimals; empty when it gave none.
+    ``corrections``: how often it was replaced by what the upstream said later; the ledger has the differences.
     """
 
     class Source(models.TextChoices):
@@ -381,6 +392,7 @@ class UsageRecord(models.Model):
     nano_usd = models.BigIntegerField(default=0)
     billed_usd = models.CharField(max_length=40, blank=True, default="", db_default="")
     source = models.CharField(max_length=16, choices=Source.choices)
+    corrections = models.PositiveSmallIntegerField(default=0, db_default=0)
     period_start = models.DateTimeField()
     asked_at = models.DateTimeField()
     at = models.DateTimeField()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -63,6 +64,41 @@ class Moves:
             grant.consumed += consumed
             grant.changed = account.has_grants = True
             self._journal.entry(account, kind, grant.id, hold_id=hold.id, held=-part, used=consumed)
+
+    def correct(
+        self,
+        account: Account,
+        hold: HoldState,
+        counter: Counter,
+        before: int,
+        after: int,
+        burned: Mapping[UUID, int],
+        source_key: str,
+    ) -> None:
+        """Charge a settled hold ``after`` instead of ``before``; ``burned`` is what it has used of its top-ups."""
+        parts = [(grant, part, burned.get(grant.id, 0)) for grant, part in self._parts(hold, counter)]
+        held = hold.lines[str(counter.id)]
+        used, excess, moved = pockets.recharged(before, after, held, _room(counter), parts)
+        if used or excess:
+            counter.used += used
+            counter.overrun += excess
+            counter.changed = True
+            self._journal.entry(
+                account,
+                _Kind.RECONCILE,
+                counter.id,
+                hold_id=hold.id,
+                used=used,
+                overrun=excess,
+                source_key=source_key,
+            )
+        for grant, more in moved:
+            if more:
+                grant.consumed += more
+                grant.changed = account.has_grants = True
+                self._journal.entry(
+                    account, _Kind.RECONCILE, grant.id, hold_id=hold.id, used=more, source_key=source_key
+                )
 
     def _parts(self, hold: HoldState, counter: Counter) -> list[tuple[GrantState, int]]:
         if not hold.grant_lines:

@@ -119,3 +119,32 @@ def burned(
         rest -= used
         found.append((grant, part, used))
     return of_plan + excess, excess, found
+
+
+def recharged(
+    before: int, after: int, own: int, plan_room: int | None, parts: Sequence[tuple[GrantState, int, int]]
+) -> tuple[int, int, list[tuple[GrantState, int]]]:
+    """How a charge of ``before`` becomes one of ``after``, for a hold that had ``own`` on the plan.
+
+    ``parts`` has (top-up, held, used) of the hold's. What is given back goes to the top-ups first, the last first,
+    as the plan pays first; what comes to it is the plan's as far as that has room, then theirs as far as they were
+    held, and the plan's again. Gives what the plan pays more, how much of that goes beyond the hold, and
+    (top-up, more used); less is negative.
+    """
+    held = own + sum(part for _, part, _ in parts)
+    excess = max(0, after - held) - max(0, before - held)
+    covered = after - before - excess
+    found: list[tuple[GrantState, int]] = []
+    if covered < 0:
+        for grant, _, used in reversed(parts):
+            back = min(-covered, used)
+            covered += back
+            found.append((grant, -back))
+        return covered + excess, excess, found
+    of_plan = covered if plan_room is None else min(covered, plan_room)
+    rest = covered - of_plan
+    for grant, part, used in parts:
+        more = min(rest, part - used, grant.left)
+        rest -= more
+        found.append((grant, more))
+    return of_plan + rest + excess, excess, found

@@ -17,6 +17,7 @@ from quotas.policy import PLAN_WIDE, TOKENS
 
 LIMIT, TOP_UP = "limit", "top_up"
 _LIMITS: Final = (LedgerEntry.Kind.GRANT, LedgerEntry.Kind.ADJUST, LedgerEntry.Kind.REFUND)
+_ENDED: Final = (LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE, LedgerEntry.Kind.RECONCILE)
 
 
 def entries_of(holds: Sequence[Hold]) -> dict[UUID, list[LedgerEntry]]:
@@ -122,7 +123,7 @@ def balances(hold: Hold, entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]
     for pot in sorted(_pots(entries).values(), key=_order):
         own = [entry for entry in entries if entry.counter_id == pot.id]
         last = own[-1]
-        ended = last.kind in (LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE)
+        ended = last.kind in _ENDED
         charged = sum(entry.used_delta for entry in own)
         ledger = LedgerEntry.objects.filter(counter_id=pot.id)
         until = Q(seq__lte=last.seq) if ended else Q()

@@ -195,6 +195,17 @@ class Life:
         assert not purse.orphan(call.admitted, at=self.at)
         assert purse.extend(call.admitted, call.ask, 50, len(call.extensions) + 1, self.at) == 0
 
+    def correct(self, index: int, used: int, nano: int) -> None:
+        """The upstream says later what it really was; saying it again changes nothing."""
+        charged = [call for call in self.ended if call.admitted.hold_id in self.settled]
+        if not charged:
+            return
+        call = charged[index % len(charged)]
+        purse, hold_id = self.purses[call.who], call.admitted.hold_id
+        assert purse.correct(call.admitted, used, nano, at=self.at) == (self.settled[hold_id] != (used, nano))
+        assert not purse.correct(call.admitted, used, nano, at=self.at)
+        self.settled[hold_id] = (used, nano)
+
     def _end(self, call: Call) -> None:
         self.running.remove(call)
         self.ended.append(call)

@@ -74,6 +74,10 @@ class LedgerLife(RuleBasedStateMachine):
     def end_again(self, index: int, used: int) -> None:
         self.life.end_again(index, used)
 
+    @rule(index=index, used=tokens, nano=st.integers(0, 10**7))
+    def correct(self, index: int, used: int, nano: int) -> None:
+        self.life.correct(index, used, nano)
+
     @rule(
         who=who,
         scope=scope,

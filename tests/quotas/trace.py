@@ -59,6 +59,7 @@ def deed(life: Life, dice: random.Random) -> None:
         (1, lambda: life.kill(index)),
         (1, lambda: life.sweep(amount)),
         (1, lambda: life.end_again(index, amount)),
+        (2, lambda: life.correct(index, amount, dice.randrange(10**7))),
         (1, lambda: life.override(who, dice.randrange(4), amount * 20, dice.choice([0, 0, 3]), days)),
         (1, lambda: life.change_plan(who, amount * 50, dice.choice([None, amount * 5]))),
         (1, lambda: life.renew(who)),

@@ -54,6 +54,14 @@ class Purse:
             book.close()
         return done
 
+    def correct(self, admitted: Admitted, tokens: int, nano_usd: int = 0, at: datetime | None = None) -> bool:
+        """Charge a settled call anew."""
+        with transaction.atomic():
+            book = Book.open([self.id], [admitted.hold_id], at)
+            done = book.correct(admitted.hold_id, charge(tokens, nano_usd))
+            book.close()
+        return done
+
     def release(self, admitted: Admitted, at: datetime | None = None) -> bool:
         with transaction.atomic():
             book = Book.open([self.id], [admitted.hold_id], at)
