@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection
 from accounts import key_mails, outbox, upkeep
 from chat import catalog, kept_answers, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
-from quotas import alerts, bounds, watch
+from quotas import alerts, bounds, owner_alerts, watch
 
 log = structlog.get_logger("worker")
 
@@ -41,6 +41,8 @@ def duties() -> list[Duty]:
         Duty("ends of keys", 60.0, key_mails.announce_ends),
         Duty("sweep", 1.0, sweeper.sweep_once),
         Duty("alerts", 1.0, alerts.tell),
+        Duty("ceiling", 10.0, owner_alerts.watch_ceiling),
+        Duty("overrun", 60.0, owner_alerts.watch_overrun),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("kept answers", 60.0, kept_answers.erase),

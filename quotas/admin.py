@@ -21,6 +21,7 @@ from quotas.models import (
     LedgerCheck,
     LedgerEntry,
     Override,
+    OwnerAlert,
     PlatformCounter,
     PlatformRates,
     QuotaAccount,
@@ -219,6 +220,20 @@ class UsageDailyAdmin(Ledgered):
 class QuotaAlertAdmin(Ledgered):
     list_display = ["user", "percent", "scope", "unit", "created_at", "told_at", "reset_at"]
     list_filter = ["percent"]
+
+
+@admin.register(OwnerAlert)
+class OwnerAlertAdmin(Ledgered):
+    """What the owners were told of by mail."""
+
+    list_display = ["day", "kind", "percent", "limit", "created_at", "told_at"]
+    list_select_related = ()
+    list_filter = ["kind"]
+    search_fields = ()
+
+    @admin.display(description="limit")
+    def limit(self, row: OwnerAlert) -> str:
+        return amount_text(Unit.NANO_USD, row.quota_limit)
 
 
 @admin.register(Grant)

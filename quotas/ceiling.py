@@ -20,18 +20,21 @@ from django.conf import settings
 from django.db import OperationalError, connection
 
 from oneai.kit import rows
+from oneai.kit.clock import uuid7
 from oneai.kit.errors import Refusal
 from oneai.kit.money import nano_from_usd
-from quotas.models import PlatformCounter
+from quotas.models import OwnerAlert, PlatformCounter
 
 SHARDS: Final = {"sqlite": 1, "postgresql": 8}
 ROOMY: Final = 8
 """One shard is enough while it has room for this many calls of the size at hand."""
 ALL_LOCKED_SECONDS: Final = 5.0
+SAID_SECONDS: Final = 60.0
 
 Key = tuple[date, int]
 _NAMES: Final = ("id", "day", "shard", "quota_limit", "used", "held", "overrun")
 _take_all_until = 0.0
+_said = (date.min, float("-inf"))  # the day of which this process said last that it is full, and when
 _seen: tuple[date, int] | None = None  # the day whose shards this process found there, and its limit then
 
 
@@ -97,6 +100,7 @@ class Ceiling:
         self._mine: dict[Key, Shard] = {}
         self._home: Shard | None = None
         self._whole: set[date] = set()  # days of which all shards are locked
+        self._full: date | None = None
 
     def take(self, nano: int) -> Key:
         """Hold ``nano`` of today's limit; the shard it lies in. Refusal when the day has not that much left."""
@@ -107,6 +111,7 @@ class Ceiling:
         if home.room < nano:
             self._gather(home, nano)
         if home.room < nano:
+            self._full = home.day
             raise _refusal(self._at)
         home.held += nano
         home.changed = True
@@ -120,6 +125,7 @@ class Ceiling:
         if shard.room < nano:
             self._gather(shard, nano)
         if shard.room < nano:
+            self._full = shard.day
             raise _refusal(self._at)
         shard.held += nano
         shard.changed = True
@@ -151,6 +157,9 @@ class Ceiling:
             shard.overrun += overrun
             shard.changed = True
         self._closing.clear()
+        for key in sorted(keys):
+            if self._mine[key].room < 0:  # what went beyond its hold is the whole day's: the others have less
+                self._gather(self._mine[key], 0)
 
     def write(self) -> None:
         """Write what changed, in one statement."""
@@ -171,6 +180,27 @@ class Ceiling:
         )
         for shard in changed:
             shard.changed = False
+        if self._full is not None:
+            self._say_full(self._full)
+
+    def _say_full(self, day: date) -> None:
+        """Note that calls are refused, for the owners to hear of once; said again now and then, a commit may fail."""
+        global _said
+        if _said[0] == day and time.monotonic() < _said[1] + SAID_SECONDS:
+            return
+        _said = (day, time.monotonic())
+        limit = sum(row.quota_limit for row in self._read("day = %s", [day]))
+        alert = {
+            "id": uuid7(),
+            "day": day,
+            "kind": OwnerAlert.Kind.CEILING.value,
+            "percent": 100,
+            "quota_limit": limit,
+            "until": None,
+            "created_at": self._at,
+            "told_at": None,
+        }
+        rows.insert(OwnerAlert, [alert], ignore_conflicts=True)
 
     # Locks ---------------------------------------------------------------------------------------
     def _open(self, nano: int) -> Shard:

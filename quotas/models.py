@@ -298,6 +298,7 @@ class LedgerEntry(models.Model):
         ]
         indexes = [
             models.Index(fields=["counter_id", "hold_id"], name="ledger_entries_of_hold"),
+            models.Index(fields=["at"], condition=models.Q(overrun_delta__gt=0), name="ledger_entries_overrun"),
         ]
 
     def __str__(self) -> str:
@@ -483,6 +484,36 @@ class QuotaAlert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.percent} % of {self.scope} {self.unit}"
+
+
+class OwnerAlert(models.Model):
+    """What the owners hear of once: how far a day's ceiling is used, and what goes beyond what plans cover.
+
+    ``ceiling``: ``percent`` of the day's ``quota_limit`` (nano-USD) is used, or calls are refused for it (100).
+    ``overrun``: what was used beyond the holds up to ``until``, told of once a day.
+    """
+
+    class Kind(models.TextChoices):
+        CEILING = "ceiling"
+        OVERRUN = "overrun"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    day = models.DateField()
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    percent = models.PositiveSmallIntegerField(default=0)
+    quota_limit = models.BigIntegerField(default=0)
+    until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "owner_alerts"
+        constraints = [
+            models.UniqueConstraint(fields=["day", "kind", "percent", "quota_limit"], name="owner_alerts_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.day}"
 
 
 class LearntBound(models.Model):
