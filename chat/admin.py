@@ -15,6 +15,7 @@ from accounts import audit
 from chat import catalog_sync, pricing
 from chat.class_admin import ModelClassAdmin
 from chat.models import AIModel, Conversation, Generation, ModelPrice, Turn, UpstreamKey
+from chat.reconcile_admin import ReconciliationAdmin
 from oneai.kit.money import per_million_string, usd_string
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
@@ -26,7 +27,7 @@ else:
     PriceForm = forms.ModelForm
     ModelForm = forms.ModelForm
 
-__all__ = ["ModelClassAdmin"]
+__all__ = ["ModelClassAdmin", "ReconciliationAdmin"]
 NANO_PLACES: Final = 9
 
 

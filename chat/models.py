@@ -81,6 +81,115 @@ class UpstreamKey(models.Model):
         return f"{self.upstream} {self.label or self.name}"
 
 
+class UpstreamReconciliation(models.Model):
+    """How our usage records of one UTC day compare with what the upstream says of the same calls.
+
+    Written by ``chat.reconcile_rows``. ``reached``: the record that was looked at last; ``leased_until``: who works
+    on it has it till then. ``checked`` and ``matched`` are of the last pass, the rest sums up the day's findings:
+    tokens and nano-USD that corrections added, and nano-USD that the upstream billed for calls that are free here.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    day = models.DateField(unique=True)
+    checked = models.IntegerField(default=0)
+    matched = models.IntegerField(default=0)
+    corrected = models.IntegerField(default=0)
+    missing = models.IntegerField(default=0)
+    nameless = models.IntegerField(default=0)
+    unclear = models.IntegerField(default=0)
+    free = models.IntegerField(default=0)
+    tokens_difference = models.BigIntegerField(default=0)
+    nano_usd_difference = models.BigIntegerField(default=0)
+    free_nano_usd = models.BigIntegerField(default=0)
+    reached = models.UUIDField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(default=now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "upstream_reconciliations"
+        verbose_name = "reconciliation"
+        ordering = ["-day"]
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class UpstreamFinding(models.Model):
+    """A usage record that its upstream tells otherwise, or not at all.
+
+    ``before`` is what we had, ``billed`` what the upstream says.
+
+    ``corrected``: we charge now what was billed. ``missing``: charged here, and the upstream has no such call.
+    ``nameless``: charged here, and we have no number of the call to ask for. ``free``: it gave nothing and is free
+    here, but was billed. ``unclear``: the upstream's answers about it were errors.
+    """
+
+    class Kind(models.TextChoices):
+        CORRECTED = "corrected"
+        MISSING = "missing"
+        NAMELESS = "nameless"
+        FREE = "free"
+        UNCLEAR = "unclear"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    day = models.DateField()
+    kind = models.CharField(max_length=9, choices=Kind.choices)
+    record_id = models.UUIDField()
+    upstream_id = models.CharField(max_length=120, blank=True)
+    model_id = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField()
+    tokens_before = models.BigIntegerField()
+    nano_usd_before = models.BigIntegerField()
+    tokens_billed = models.BigIntegerField(null=True, blank=True)
+    nano_usd_billed = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+    changed_at = models.DateTimeField(default=now)
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "upstream_findings"
+        verbose_name = "finding of reconciliation"
+        verbose_name_plural = "findings of reconciliation"
+        ordering = ["-day", "-id"]
+        constraints = [models.UniqueConstraint(fields=["record_id", "kind"], name="upstream_findings_once")]
+        indexes = [models.Index(fields=["day", "kind"], name="upstream_findings_of_day")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.upstream_id or self.record_id}"
+
+
+class UpstreamSpending(models.Model):
+    """What our keys had used in all at ``at``, and how what came since the look before compares with our records.
+
+    Nano-USD. ``keys`` maps the keys' names to what each had used. ``slack``: what calls that ran at either look, or
+    were not yet compared, and corrections of older calls may explain. ``unexplained`` is what is billed beyond that
+    without a record of ours, or recorded and not billed when negative; null at a first look, and when the keys are
+    others.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = models.DateTimeField()
+    since = models.DateTimeField(null=True, blank=True)
+    keys = models.JSONField(default=dict)
+    running_nano_usd = models.BigIntegerField(default=0)
+    billed_nano_usd = models.BigIntegerField(null=True, blank=True)
+    recorded_nano_usd = models.BigIntegerField(null=True, blank=True)
+    slack_nano_usd = models.BigIntegerField(null=True, blank=True)
+    unexplained_nano_usd = models.BigIntegerField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "upstream_spendings"
+        verbose_name = "spending at the upstream"
+        verbose_name_plural = "spending at the upstream"
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["at"], name="upstream_spendings_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"
+
+
 class ModelPrice(models.Model):
     """A version of a model's price. Never changed: a new price is a new row, and holds pin theirs.
 

@@ -76,8 +76,8 @@ def read(answer: Any) -> Look:
     )
 
 
-def _look(upstream: Upstream, key: str) -> Look | None:
-    """None when nobody could say."""
+def look(upstream: Upstream, key: str) -> Look | None:
+    """What the upstream says of ``key``; None when nobody could say."""
     try:
         return read(fetch_json(f"{upstream.base_url}/key", headers=upstream.headers(key), timeout=TIMEOUT))
     except HTTPFailure as failure:
@@ -101,10 +101,10 @@ def watch() -> int:
             # Whoever moves the moment on has the look.
             if not UpstreamKey.objects.filter(pk=row.pk, due_at__lte=at).update(due_at=at + EVERY, is_configured=True):
                 continue
-            look = _look(upstream, key)
+            found = look(upstream, key)
             seen += 1
-            if look is not None:
-                _note(row, look)
+            if found is not None:
+                _note(row, found)
     UpstreamKey.objects.filter(is_configured=True).exclude(pk__in=configured).update(is_configured=False)
     return seen
 

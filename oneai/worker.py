@@ -12,7 +12,7 @@ import structlog
 from django.db import close_old_connections, connection
 
 from accounts import key_mails, outbox, upkeep
-from chat import catalog, kept_answers, sweeper, upstream_keys
+from chat import catalog, kept_answers, reconciling, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
 
@@ -45,6 +45,7 @@ def duties() -> list[Duty]:
         Duty("overrun", 60.0, owner_alerts.watch_overrun),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),
+        Duty("reconciliation", 5.0, reconciling.reconcile_due),
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("tidy", 3600.0, upkeep.tidy),
         Duty("ledger", 60.0, watch.check_some),

@@ -94,8 +94,8 @@ async def key(request: web.Request) -> web.Response:
 
 
 async def record(request: web.Request) -> web.Response:
-    """Falsifies the books of one generation: `lose` its record, bill it `double`, at a `factor` of its price, or for
-    more `tokens` than were written.
+    """Falsifies the books of one generation: `lose` its record, bill it `double`, at a `factor` of its price or at a
+    `cost` of any kind, or for more `tokens` than were written.
     """
     given = await fields(request)
     world = request.app[WORLD]
@@ -106,11 +106,14 @@ async def record(request: web.Request) -> web.Response:
     if not isinstance(tokens, int) or dispatch.completion_tokens + tokens < 0:
         return wrong("tokens: a whole number, and no more may go than there are")
     try:
-        factor = Decimal(str(given.get("factor", 1)))
+        factor, cost = (
+            Decimal(str(given.get(name, start))) for name, start in (("factor", 1), ("cost", dispatch.cost))
+        )
     except ArithmeticError:
-        return wrong("factor: a number")
-    if not factor.is_finite() or factor < 0:
-        return wrong("factor: a number from 0")
+        return wrong("factor, cost: numbers")
+    if not (factor.is_finite() and cost.is_finite()) or factor < 0 or cost < 0:
+        return wrong("factor, cost: numbers from 0")
+    world.bill(dispatch, cost)
     world.falsify(
         dispatch, lose=bool(given.get("lose")), double=bool(given.get("double")), factor=factor, tokens=tokens
     )

@@ -85,7 +85,7 @@ CONTROLS = (
     ("POST /_control/fault", '{"scenario": "http-502", "times": 1, "model": null, "every": 1}'),
     (
         "POST /_control/record",
-        'wrong books: {"generation_id": …, "lose": true, "double": true, "factor": 1.5, "tokens": 9}',
+        'wrong books: {"generation_id": …, "lose": true, "double": true, "factor": 1.5, "cost": "0.02", "tokens": 9}',
     ),
     ("POST /_control/key", 'fields of GET /key, such as {"limit_remaining": 0}'),
     ("POST /_control/google", '{"fault": "wrong-aud"} for the next exchange'),
