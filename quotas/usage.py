@@ -227,8 +227,10 @@ def used_up_at(amount: int, limit: int | None, account: Account) -> datetime | N
     elapsed = account.at - account.period_start
     if limit is None or amount <= 0 or elapsed < _A_DAY:
         return None
-    at = account.period_start + timedelta(seconds=int(elapsed.total_seconds()) * limit // amount)
-    return max(at, account.at) if at < account.period_end else None
+    seconds = int(elapsed.total_seconds()) * limit // amount
+    if seconds >= int((account.period_end - account.period_start).total_seconds()):
+        return None  # and beyond the calendar it could not be said at all
+    return max(account.period_start + timedelta(seconds=seconds), account.at)
 
 
 @dataclass(frozen=True, slots=True)

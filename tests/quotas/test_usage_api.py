@@ -20,6 +20,7 @@ from oneai.kit.clock import now, uuid7
 from quotas import allowances
 from quotas.ledger import Book, Charge, KeyLimits
 from quotas.models import LedgerEntry, QuotaAccount, UsageRecord
+from quotas.policy import PLAN_WIDE
 from quotas.usage import average, share
 from tests.quotas.using import Purse
 
@@ -147,6 +148,26 @@ def test_the_projection_and_the_last_period(purse: Purse, member: Client) -> Non
     assert (last["totals"]["total_tokens"], last["by_this_day"]["total_tokens"]) == (800, 300)
     begin_long_ago(purse, days=0)
     assert read(member)["projection"] is None
+
+
+@pytest.mark.parametrize(("days", "key_tokens"), [(20, None), (2, 10**12), (2, 2**62)])
+def test_a_pace_that_ends_a_limit_beyond_the_calendar_has_a_page(
+    purse: Purse, member: Client, days: int, key_tokens: int | None
+) -> None:
+    begin_long_ago(purse, days)
+    key = KeyLimits(apikeys.mint(purse.user, name="once")[0].pk, key_tokens) if key_tokens else None
+    spend(purse, 1, 1000, days_ago=1, api_key=key)
+    page = member.get("/usage")
+    assert page.status_code == 200
+    assert "At this pace used up on" not in page.content.decode()
+
+
+def test_a_limit_that_ends_before_its_period_says_when(purse: Purse, member: Client) -> None:
+    begin_long_ago(purse, 10)
+    with transaction.atomic():
+        allowances.set_limit(purse.id, PLAN_WIDE, {"tokens": 1000}, "test", "test")
+    spend(purse, 600, 1000, days_ago=1)
+    assert "At this pace used up on" in member.get("/usage").content.decode()
 
 
 def test_lists_come_in_pages_that_miss_and_repeat_nothing(purse: Purse, member: Client) -> None:
