@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -39,8 +39,9 @@ def limit_parameter(request: Request) -> int:
 
 def _is_moment(value: str) -> bool:
     try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
+        found = datetime.fromisoformat(value)
+        return found.tzinfo is not None and bool(found.astimezone(UTC))
+    except (ValueError, OverflowError):  # in its own zone within the calendar, in UTC beyond it
         return False
 
 

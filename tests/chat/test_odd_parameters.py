@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.test import Client
 
 from accounts.models import User
 from tests.chat.people import Api, conversation, thread
@@ -82,6 +83,28 @@ def test_a_limit_or_cursor_that_makes_no_sense_is_named(
     response = as_alice.get(f"{base}{'&' if '?' in base else '?'}{urlencode({name: value})}")
     assert response.status_code == 400
     assert response.json()["error"]["param"] == name
+
+
+BY_MOMENT = ["/api/conversations", "/api/user/api-keys", "/api/user/usage/records"]
+
+
+@pytest.mark.parametrize("path", BY_MOMENT)
+@pytest.mark.parametrize("direction", ["", "r=1&"])
+@pytest.mark.parametrize(
+    ("position", "status"),
+    [
+        ("0001-01-01T00:00:00%2B14:00", 400), ("9999-12-31T23:59:59-14:00", 400), ("2026-01-01T00:00:00", 400),
+        ("x", 400), ("", 400), ("0001-01-01T00:00:00-14:00", 200), ("9999-12-31T23:59:59%2B14:00", 200),
+    ],
+)  # fmt: skip
+def test_a_cursor_whose_moment_is_beyond_the_calendar_is_named(
+    client: Client, alice: User, path: str, direction: str, position: str, status: int
+) -> None:
+    client.force_login(alice)
+    response = client.get(path, {"cursor": cursor(f"{direction}p={position}")})
+    assert response.status_code == status
+    if status == 400:
+        assert response.json()["error"]["param"] == "cursor"
 
 
 @pytest.mark.parametrize("path", ["/api/conversations", "/api/chat/models"])
