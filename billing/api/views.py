@@ -10,13 +10,18 @@ from rest_framework.generics import ListAPIView
 
 from billing.api.serializers import PlanSerializer
 from billing.models import Plan
-from oneai.kit.drf import CursorList
+from oneai.kit.paging import Pages
 
 
-class PlansInOrder(CursorList):
+def _is_place(position: str) -> bool:
+    return position.isascii() and position.isdigit() and len(position) < 10
+
+
+class PlansInOrder(Pages):
     """Pages in the order of the price list."""
 
-    ordering = ("position", "code")
+    def __init__(self) -> None:
+        super().__init__(("position", "code"), _is_place)
 
 
 @extend_schema_view(get=extend_schema(operation_id="subscription_plans", tags=["subscription"], auth=[]))

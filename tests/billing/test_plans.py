@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -48,6 +49,13 @@ def test_the_list_of_plans_is_paged(client: Client) -> None:
     first = client.get("/api/subscription/plans?limit=3").json()
     assert [plan["code"] for plan in first["results"]] == ["free", "plus", "pro"]
     assert [plan["code"] for plan in client.get(first["next"]).json()["results"]] == ["team"]
+
+
+@pytest.mark.parametrize("position", ["p=abc", "p=1.5", "p=-1", "p=%00", "p=99999999999999999999", "p=", "r=1&p=x"])
+def test_a_cursor_at_no_place_of_the_list_of_plans_is_named(client: Client, position: str) -> None:
+    answer = client.get("/api/subscription/plans", {"cursor": base64.b64encode(position.encode()).decode()})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "cursor"
 
 
 def test_the_price_page_shows_every_plan(client: Client) -> None:
