@@ -15,7 +15,7 @@ from django.db.models import Max, QuerySet, Sum
 
 from accounts.models import User
 from oneai.kit import rows
-from oneai.kit.clock import now, period_edges
+from oneai.kit.clock import calendar_day, now, period_edges
 from oneai.kit.money import usd_string
 from quotas import rollup
 from quotas.days import begin_of, day_of, zone_of
@@ -123,9 +123,7 @@ def read_day(text: str) -> date | None:
     """
     if not text:
         return None
-    if len(text) != len("2026-01-31"):
-        raise ValueError("not a date")
-    return min(max(date.fromisoformat(text), FIRST_DAY), LAST_DAY)
+    return min(max(calendar_day(text), FIRST_DAY), LAST_DAY)
 
 
 def average(amount: int, count: int) -> str | None:

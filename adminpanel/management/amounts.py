@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 
 from django.core.management.base import CommandError
 
 from accounts.models import User
+from oneai.kit import fields
+from oneai.kit.clock import calendar_day
 from oneai.kit.money import nano_from_usd
 from quotas.allowances import InvalidTerms, check_amount
 
@@ -58,11 +60,10 @@ def moment(option: str, text: str | None) -> datetime | None:
         return None
     try:
         if len(text) == 10:
-            return datetime.combine(date.fromisoformat(text), time.min, UTC)
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
+            return datetime.combine(calendar_day(text), time.min, UTC)
+        return fields.moment(text)
+    except (ValueError, OverflowError) as error:
         raise CommandError(f"{option} must be a date such as 2027-01-31, not {text!r}.") from error
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def reason(text: str) -> str:

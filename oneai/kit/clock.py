@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import calendar
+import re
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from oneai.kit import entropy
 
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _offset = timedelta(0)
 
 
@@ -23,6 +26,13 @@ def now() -> datetime:
 def utc_text(at: datetime) -> str:
     """A time in UTC as the API writes it: ``2026-01-31T09:30:00Z``."""
     return at.isoformat().replace("+00:00", "Z")
+
+
+def calendar_day(text: str) -> date:
+    """The day in ``text``, written like 2026-01-31. ValueError for anything else, other ISO 8601 included."""
+    if not _DAY.fullmatch(text):
+        raise ValueError("A day is written like 2026-01-31.")
+    return date.fromisoformat(text)
 
 
 @contextmanager

@@ -9,7 +9,10 @@ from typing import Final
 
 from django.http import HttpResponse
 
-_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_DANGEROUS: Final = (
+    "=", "+", "-", "@", "\t", "\r", "\n",
+    "\uff1d", "\uff0b", "\uff0d", "\uff20",  # the same four in full width, which some spreadsheets take for them
+)  # fmt: skip
 
 
 def cell(value: object) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from typing import Any, Final, TypeVar
 
 import orjson
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from oneai.kit.clock import calendar_day
 from oneai.kit.errors import Refusal
 
 Choice = TypeVar("Choice")
@@ -164,7 +165,7 @@ def moment_parameter(request: Request, name: str, *, end: bool = False) -> datet
         return None
     try:
         if len(value) == len("2026-01-31"):
-            return datetime.combine(date.fromisoformat(value), time.max if end else time.min, UTC)
+            return datetime.combine(calendar_day(value), time.max if end else time.min, UTC)
         return moment(value)
     except (ValueError, OverflowError) as error:
         raise Refusal("invalid_value", "Must be a date or a time in ISO 8601.", param=name) from error

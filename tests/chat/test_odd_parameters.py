@@ -85,6 +85,14 @@ def test_a_limit_or_cursor_that_makes_no_sense_is_named(
     assert response.json()["error"]["param"] == name
 
 
+@pytest.mark.parametrize("name", ["from", "to"])
+@pytest.mark.parametrize("value", ["2026-W01-1", "2026-02-30", "٢٠٢٦-٠١-٠١"])
+def test_a_day_is_written_as_year_month_and_day(as_alice: Api, name: str, value: str) -> None:
+    response = as_alice.get("/api/chat/history", **{name: value})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == name
+
+
 BY_MOMENT = ["/api/conversations", "/api/user/api-keys", "/api/user/usage/records"]
 
 

@@ -204,7 +204,13 @@ def test_csv_has_every_row_and_no_cell_is_a_formula(used: Purse, member: Client)
     assert [row[0] for row in models[1:]] == ["maker/dear", "maker/model"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1",
+        "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)",  # in full width
+    ],
+)  # fmt: skip
 def test_a_model_that_is_named_like_a_formula_is_a_text(purse: Purse, member: Client, text: str) -> None:
     spend(purse, 10, 1, model_id=text)
     answer = member.get(USAGE, {"group": "model", "format": "csv"}).content.decode()
@@ -242,6 +248,7 @@ def test_calls_are_found_by_day_model_key_and_conversation(used: Purse, member: 
     ("parameters", "named"),
     [
         ({"from_": "yesterday"}, "from"), ({"to": "2026-02-30"}, "to"), ({"from_": "2026-1-1"}, "from"),
+        ({"from_": "2026-W01-1"}, "from"), ({"to": "2026-W53-7"}, "to"),
         ({"from_": "2026-02-01T00:00:00Z"}, "from"), ({"from_": "2026-02-02", "to": "2026-02-01"}, "from"),
         ({"limit": "0"}, "limit"), ({"limit": "x"}, "limit"), ({"cursor": "cD14"}, "cursor"),
         ({"from_": "٢٠٢٦-٠١-٠١"}, "from"),
