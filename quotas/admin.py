@@ -148,14 +148,16 @@ class PlatformRatesAdmin(ModelAdmin):
         staff: Any = request.user
         chosen = {name: form.cleaned_data[name] for name in PlatformRatesForm.Meta.fields}
         with transaction.atomic():
+            rates = PlatformRates.objects.filter(pk=obj.pk)
+            before = rates.select_for_update().values(*chosen).get()
             # The window is the ledger's: only what was chosen is written.
-            PlatformRates.objects.filter(pk=obj.pk).update(**chosen, updated_at=now())
+            rates.update(**chosen, updated_at=now())
             audit.record(
                 staff.email,
                 "platform.rates",
                 target="platform",
                 reason=form.cleaned_data["reason"],
-                details=chosen,
+                details={"before": before, "after": chosen},
                 actor_id=staff.pk,
             )
 

@@ -110,4 +110,5 @@ def test_the_owner_sets_them_with_a_reason_and_nobody_else_does() -> None:
         PlatformRates.objects.update(requests_per_minute=None)
     entry = AuditEntry.objects.get(action="platform.rates")
     assert entry.reason == "a quiet launch"
-    assert entry.details["requests_per_minute"] == 600
+    unset = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "concurrent_generations"))
+    assert entry.details == {"before": unset, "after": unset | {"requests_per_minute": 600}}
