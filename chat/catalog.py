@@ -62,7 +62,7 @@ class CatalogModel:
     released_at: datetime | None
     fallbacks: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    bound_ppm: int | None = None  # of a million tokens that a prompt can't exceed, so many at most; None: not learnt
+    bound_ppm: int | None = None  # of a million tokens that a prompt can't exceed, so many at most; None: not trusted
 
     @property
     def local(self) -> bool:

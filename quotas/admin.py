@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts import audit
 from oneai.kit.clock import now
+from quotas import bounds
 from quotas.models import (
     Allowance,
     Grant,
@@ -36,9 +37,11 @@ from quotas.wording import amount_text
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
     RatesForm = forms.ModelForm[PlatformRates]
+    BoundForm = forms.ModelForm[LearntBound]
 else:
     ModelAdmin = admin.ModelAdmin
     RatesForm = forms.ModelForm
+    BoundForm = forms.ModelForm
 
 
 class Ledgered(ModelAdmin):
@@ -308,12 +311,57 @@ class LedgerCheckAdmin(Ledgered):
     ordering = ["-at"]
 
 
+class LearntBoundForm(BoundForm):
+    """Whether what was learnt of a model may decide, and why."""
+
+    reason = forms.CharField(max_length=500, help_text="Kept in the audit.")
+
+    class Meta:
+        model = LearntBound
+        fields = ["is_trusted"]
+        help_texts: ClassVar[Any] = {
+            "is_trusted": "Off, a prompt is held at its bytes and no limit can be overspent. On, a call that its bytes "
+            "would refuse or cut short near a limit is held at what the model's calls have shown so far. A denser "
+            "prompt then uses more than the limit: by the difference between both for each call at most, which is "
+            "recorded as overrun and is the platform's expense. After the first such call its bytes decide again "
+            "for a month."
+        }
+
+
 @admin.register(LearntBound)
 class LearntBoundAdmin(Ledgered):
-    """What the models' calls have taught about the length of prompts."""
+    """What the models' calls have taught about the length of prompts; the owner says whether it may decide."""
 
-    list_display = ["model_id", "sample", "most_ppm", "broken_at", "updated_at"]
+    form = LearntBoundForm
+    list_display = ["model_id", "is_trusted", "sample", "most_ppm", "broken_at", "updated_at"]
+    list_filter = ["is_trusted"]
     list_select_related = ()
     search_fields = ("model_id",)
     ordering = ["model_id"]
-    note = "Of a million tokens that prompts could not exceed, the most that were counted."
+    fields = ["model_id", "sample", "most_ppm", "broken_at", "updated_at", "is_trusted", "reason"]
+    readonly_fields = ["model_id", "sample", "most_ppm", "broken_at", "updated_at"]
+    note = (
+        "Of a million tokens that prompts could not exceed, the most that were counted. It decides only for models "
+        "that may: on the page of each is said what that risks."
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super(Ledgered, self).has_change_permission(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).exclude(model_id=bounds.ALL)
+
+    def save_model(self, request: HttpRequest, obj: LearntBound, form: Any, change: bool) -> None:
+        staff: Any = request.user
+        chosen = {"is_trusted": form.cleaned_data["is_trusted"]}
+        with transaction.atomic():
+            # What was learnt goes on beside: only what was chosen is written.
+            LearntBound.objects.filter(pk=obj.pk).update(**chosen)
+            audit.record(
+                staff.email,
+                "bounds.trusted",
+                target=obj.model_id,
+                reason=form.cleaned_data["reason"],
+                details=chosen,
+                actor_id=staff.pk,
+            )

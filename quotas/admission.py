@@ -43,9 +43,10 @@ class Ask:
     """A wish to call a model. ``input_bound`` is a true upper bound of the prompt in tokens.
 
     ``learnt_bound`` is what the model's calls so far make of it, for where the true one would refuse the
-    call or cut the answer short; ``learns`` says that the prompt is of text alone, and something can be
-    learnt from it. ``wanted_tokens`` is the completion that was asked for; without it ``default_tokens`` is the most
-    that is held. ``counts_as_request`` is False for the second and later generations of one turn.
+    call or cut the answer short, and None unless the owner trusts it: only with it can a limit be overrun.
+    ``learns`` says that the prompt is of text alone, and something can be learnt from it. ``wanted_tokens``
+    is the completion that was asked for; without it ``default_tokens`` is the most that is held.
+    ``counts_as_request`` is False for the second and later generations of one turn.
     """
 
     account_id: UUID
@@ -172,7 +173,7 @@ def decide(
     ``counters`` are the account's of the period around ``at``, which ends at ``reset_at``; a missing
     one is untouched. The order is: rates, running generations, allowed models, limits. Whoever has
     room for the input and ``ask.least`` completion tokens everywhere is not refused. Where the true bound of
-    the input would refuse the call or cut the answer short, the learnt one decides.
+    the input would refuse the call or cut the answer short, the learnt one decides, if there is one.
     """
     if ask.input_bound < 0:
         raise ValueError("input_bound is negative")

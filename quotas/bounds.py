@@ -1,10 +1,11 @@
 """Bounds of prompts that learn: how many tokens a model's upstream counts for what could be many more.
 
-A prompt's bound is its bytes, which no tokenizer exceeds, and that is what is held. Where it would refuse
-a call or cut its answer short, a tighter one decides: the most that the model's upstream ever counted for
-a byte, and half as much again, once enough calls are settled. A call that goes over its hold is recorded as
-overrun by its settlement; the model then has the safe bound alone for a month, and what was counted stays
-the most there was.
+A prompt's bound is its bytes, which no tokenizer exceeds, and that is what is held. A tighter one is learnt for
+each model: the most that its upstream ever counted for a byte, and half as much again, once enough calls are
+settled. It decides nothing until the owner trusts it for that model, since a prompt of other stuff may be
+denser; from then on it does where the safe one would refuse a call or cut its answer short. A call that goes
+over its hold is recorded as overrun by its settlement; the model then has the safe bound alone for a month,
+and what was counted stays the most there was.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ SHORT: Final = 400
 DISTRUST: Final = timedelta(days=30)
 AT_ONCE: Final = 5000
 _SETTLING: Final = timedelta(seconds=60)  # ids are made before they are committed: what is younger may miss some
-_ALL: Final = "*"
+ALL: Final = "*"
+"""The row that is no model's: how far the records were read."""
 _BILLED: Final = (UsageRecord.Source.UPSTREAM_FINAL.value, UsageRecord.Source.GENERATION_API.value)
 
 
@@ -60,8 +62,8 @@ def tightened(safe: int, ppm: int | None) -> int:
 
 
 def in_force(at: datetime) -> dict[str, int]:
-    """The learnt bounds by model, in tokens per million; models that are not in it have the safe bound."""
-    learnt = LearntBound.objects.exclude(model_id=_ALL).filter(sample__gte=SAMPLE)
+    """The trusted bounds by model, in tokens per million; models that are not in it have the safe bound."""
+    learnt = LearntBound.objects.exclude(model_id=ALL).filter(is_trusted=True, sample__gte=SAMPLE)
     return {
         row.model_id: margin(row.most_ppm)
         for row in learnt
@@ -73,8 +75,8 @@ def learn() -> int:
     """Read the usage records since the last time, and learn; how many were read. Any process may."""
     at = now()
     with transaction.atomic():
-        LearntBound.objects.get_or_create(model_id=_ALL)
-        place = LearntBound.objects.select_for_update().get(model_id=_ALL)
+        LearntBound.objects.get_or_create(model_id=ALL)
+        place = LearntBound.objects.select_for_update().get(model_id=ALL)
         found = _records(place.read_to, at - _SETTLING)
         seen: dict[str, _Seen] = {}
         for _, model_id, prompt, safe, held in found:

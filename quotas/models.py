@@ -520,13 +520,15 @@ class LearntBound(models.Model):
     """How many prompt tokens a model's upstream has counted for what could be many more, at most.
 
     ``most_ppm``: of a million tokens that the prompt could not exceed, the most that were counted, over
-    ``sample`` calls. ``broken_at``: a call went over what had been learnt; the safe bound holds again.
+    ``sample`` calls. ``is_trusted``: the owner lets what was learnt decide, which may use more than a limit.
+    ``broken_at``: a call went over what had been learnt; the safe bound holds again.
     The row ``*`` keeps how far the usage records were read.
     """
 
     model_id = models.CharField(max_length=200, primary_key=True)
     sample = models.BigIntegerField(default=0)
     most_ppm = models.BigIntegerField(default=0)
+    is_trusted = models.BooleanField("may decide", default=False, db_default=False)
     broken_at = models.DateTimeField(null=True, blank=True)
     read_to = models.UUIDField(null=True, blank=True)
     updated_at = models.DateTimeField(default=now)

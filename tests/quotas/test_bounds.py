@@ -6,8 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.db import transaction
+from django.test import Client
 
+from accounts.models import AuditEntry, Role, User
 from oneai.kit import clock
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
@@ -31,6 +34,10 @@ def call(purse: Purse, safe: int, prompt: int, learnt: int | None = None, **more
     return UsageRecord.objects.get(hold_id=admitted.hold_id)
 
 
+def trust(*models: str) -> None:
+    LearntBound.objects.filter(model_id__in=models).update(is_trusted=True)
+
+
 def learnt() -> int:
     with clock.travel(timedelta(minutes=2)):
         return bounds.learn()
@@ -47,9 +54,22 @@ def test_the_most_that_was_counted_and_half_as_much_again_is_the_bound(purse: Pu
         assert bounds.in_force(now()) == {}
         call(purse, 1000, prompt)
         learnt()
+        trust(MODEL)
     assert bounds.in_force(now()) == {MODEL: 450_000}
     assert bounds.tightened(1000, 450_000) == 450
     assert learnt() == 0  # each record is read once
+
+
+@pytest.mark.usefixtures("few")
+def test_learning_goes_on_and_decides_nothing_until_the_owner_trusts_it(purse: Purse) -> None:
+    for prompt in (250, 300, 280):
+        call(purse, 1000, prompt)
+    learnt()
+    assert bounds.in_force(now()) == {}, "nobody has said that it may decide"
+    trust(MODEL)
+    call(purse, 1000, 320)
+    learnt()
+    assert bounds.in_force(now()) == {MODEL: 480_000}
 
 
 @pytest.mark.usefixtures("few")
@@ -58,6 +78,7 @@ def test_it_is_never_below_the_floor_nor_of_use_above_the_safe_one(purse: Purse)
         call(purse, 1000, 10)
         call(purse, 1000, 700, model_id="maker/dense")
     learnt()
+    trust(MODEL, "maker/dense")
     assert bounds.in_force(now()) == {MODEL: bounds.FLOOR_PPM}
 
 
@@ -81,6 +102,7 @@ def test_a_call_that_goes_over_is_recorded_and_the_safe_bound_holds_again_for_a_
     for _ in range(3):
         call(purse, 1000, 300)
     learnt()
+    trust(MODEL)
     used = purse.counter().tokens_used
     allowances.set_limit(purse.id, "*", {"tokens": used + 560}, "test", "test")
     record = call(purse, 1000, 600, learnt=450)
@@ -89,6 +111,35 @@ def test_a_call_that_goes_over_is_recorded_and_the_safe_bound_holds_again_for_a_
     learnt()
     assert bounds.in_force(now()) == {}
     assert bounds.in_force(now() + bounds.DISTRUST + timedelta(minutes=5)) == {MODEL: 900_000}
+
+
+def test_the_owner_trusts_a_model_with_a_reason_and_nobody_else_does() -> None:
+    LearntBound.objects.create(model_id=MODEL, sample=500, most_ppm=1)
+    LearntBound.objects.create(model_id=bounds.ALL)
+    page = f"/admin/quotas/learntbound/{quote(MODEL)}/change/"
+    clients = {}
+    for role in (Role.OWNER, Role.SUPPORT):
+        clients[role] = Client()
+        clients[role].force_login(User.objects.create_user(f"{role}@example.com", role=role))
+    owner = clients[Role.OWNER]
+    assert clients[Role.SUPPORT].post(page, {"is_trusted": "on", "reason": "please"}).status_code == 403
+    shown = owner.get(page).content.decode()
+    assert "recorded as overrun" in shown
+    assert owner.post(page, {"is_trusted": "on"}).status_code == 200
+    assert bounds.in_force(now()) == {}, "no reason, no change"
+    form = {"is_trusted": "on", "reason": "prose alone", "most_ppm": "7", "sample": "0"}
+    assert owner.post(page, form).status_code == 302
+    row = LearntBound.objects.get(model_id=MODEL)
+    assert (row.is_trusted, row.most_ppm, row.sample) == (True, 1, 500)
+    assert owner.post(page, {"reason": "a surprise"}).status_code == 302
+    assert bounds.in_force(now()) == {}
+    said = AuditEntry.objects.filter(action="bounds.trusted", target=MODEL).order_by("id")
+    assert [(entry.reason, entry.details) for entry in said] == [
+        ("prose alone", {"is_trusted": True}),
+        ("a surprise", {"is_trusted": False}),
+    ]
+    row_of_none = owner.get(f"/admin/quotas/learntbound/{quote(bounds.ALL)}/change/")
+    assert row_of_none.status_code == 302, "the place that was read to is no model"
 
 
 def test_the_true_bound_is_held_where_there_is_room_and_the_learnt_one_where_there_is_not(purse: Purse) -> None:
