@@ -12,7 +12,7 @@ from oneai.kit.clock import now
 
 
 def tidy() -> int:
-    """Delete what no longer means anything; returns how many rows went. Meant to run every hour or so."""
+    """Delete what no longer means anything; returns how many rows went. Meant to run every few minutes."""
     at = now()
     return (
         Session.objects.filter(expire_date__lt=at).delete()[0]

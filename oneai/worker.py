@@ -47,7 +47,7 @@ def duties() -> list[Duty]:
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("reconciliation", 5.0, reconciling.reconcile_due),
         Duty("kept answers", 60.0, kept_answers.erase),
-        Duty("tidy", 3600.0, upkeep.tidy),
+        Duty("tidy", 600.0, upkeep.tidy),
         Duty("ledger", 60.0, watch.check_some),
         Duty("bounds", 60.0, bounds.learn),
     ]

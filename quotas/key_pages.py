@@ -1,7 +1,7 @@
 """The section of the settings where somebody sees to their API keys. All of it works without scripts.
 
-The text of a new key is in the answer to the form that made it, and nowhere else: there is no address
-to which one could come back for it.
+The text of a new key is on the page to which the form that made it leads, and on that page once: loaded
+again it says so, and makes no other.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from accounts import own_keys
+from accounts import own_keys, shown_once
 from accounts.models import ApiKey, User
 from accounts.principal import SCOPES
+from accounts.shown_once import ShownOnce
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
 from oneai.kit.money import usd_string
@@ -88,6 +89,11 @@ def _page(request: HttpRequest, name: str, status: int = 200, **context: Any) ->
     return render(request, f"settings/{name}.html", {"section": "keys"} | context, status=status)
 
 
+def _to_text(request: HttpRequest, key: ApiKey, shown: ShownOnce) -> HttpResponse:
+    shown_once.put(request.session, key.pk, shown)
+    return redirect("settings_key_text", key.pk)
+
+
 @require_safe
 @never_cache
 @login_required
@@ -104,13 +110,13 @@ def listed(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    """A form for a key; its answer shows the text of the key, this once."""
+    """A form for a key; it leads to the page that shows the text of the key, once."""
     form = KeyForm(request.POST or None)
     status = 400 if form.errors else 200
     if request.method == "POST" and form.is_valid():
         try:
             key, text = own_keys.create(_owner(request), form.terms())
-            return _page(request, "key_text", 201, key=key, text=text, made=True)
+            return _to_text(request, key, ShownOnce(text, made=True))
         except Refusal as refusal:
             status = form.refused(refusal)
     return _page(request, "key_form", status, form=form)
@@ -139,19 +145,29 @@ def change(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @never_cache
 @login_required
 def rotate(request: HttpRequest, key_id: UUID) -> HttpResponse:
-    """Ask for how long the present text stays good; the answer shows the new one, this once."""
+    """Ask for how long the present text stays good; leads to the page that shows the new one, once."""
     key = own_keys.find(_owner(request).pk, key_id)
     form = RotationForm(request.POST or None)
     status = 400 if form.errors else 200
     if request.method == "POST" and form.is_valid():
         try:
             key, text = own_keys.rotate(_owner(request), key_id, form.chosen())
-            return _page(request, "key_text", key=key, text=text)
+            return _to_text(request, key, ShownOnce(text, made=False))
         except Refusal as refusal:
             form.add_error(None, refusal.text)
             status = refusal.status
     previous = key.previous_until is not None and key.previous_until > now()
     return _page(request, "key_rotate", status, form=form, key=key, previous=previous)
+
+
+@require_GET  # a HEAD would take the text and show it to nobody
+@never_cache
+@login_required
+def text_once(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """The text of a key that was made or rotated a moment ago; 410 once it was shown."""
+    key = own_keys.find(_owner(request).pk, key_id)
+    shown = shown_once.take(request.session, key.pk)
+    return _page(request, "key_text", 200 if shown else 410, key=key, shown=shown)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -182,6 +198,7 @@ urlpatterns = [
     path("settings/keys/new", new, name="settings_key_new"),
     path("settings/keys/<uuid:key_id>", change, name="settings_key"),
     path("settings/keys/<uuid:key_id>/rotate", rotate, name="settings_key_rotate"),
+    path("settings/keys/<uuid:key_id>/text", text_once, name="settings_key_text"),
     path("settings/keys/<uuid:key_id>/revoke", revoke, name="settings_key_revoke"),
     path("settings/keys/<uuid:key_id>/end-previous", end_previous, name="settings_key_end_previous"),
 ]

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import URLPattern
 
-from accounts import apikeys, own_keys, settings_pages
+from accounts import apikeys, own_keys, settings_pages, upkeep
 from accounts.authentication import authenticate
 from accounts.models import ApiKey, AuditEntry, User
 from oneai.kit import clock
@@ -120,8 +121,9 @@ def test_a_key_is_made_and_its_text_is_shown_this_once(member: Client) -> None:
             "allowed_models": "openai/*\r\nanthropic/claude-haiku-4.5\r\n",
             "allowed_addresses": "192.0.2.0/24 2001:db8::/32",
         },
+        follow=True,
     )
-    assert answer.status_code == 201
+    assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
     text = text_in(answer)
     assert good(text)
@@ -136,6 +138,40 @@ def test_a_key_is_made_and_its_text_is_shown_this_once(member: Client) -> None:
     listed = member.get("/settings/keys").content.decode()
     assert key.prefix in listed and text.rpartition("_")[2] not in listed
     assert AuditEntry.objects.get().action == "api_key.created"
+
+
+def test_the_page_of_a_new_text_shows_it_once_and_loading_it_again_rotates_nothing(member: Client, owner: User) -> None:
+    key, old = apikeys.mint(owner, "first")
+    sent = member.post(f"/settings/keys/{key.pk}/rotate", {"overlap": "86400"})
+    assert sent.status_code == 302
+    where = sent["Location"]
+    kept = " ".join(data for session in Session.objects.all() for data in map(str, session.get_decoded().values()))
+    assert member.head(where).status_code == 405
+    shown = member.get(where)
+    new = text_in(shown)
+    assert "no-store" in shown["Cache-Control"]
+    assert new.rpartition("_")[2] not in kept + where
+    again = member.get(where)
+    assert again.status_code == 410 and "no-store" in again["Cache-Control"]
+    page = again.content.decode()
+    assert "shown only once" in page and 'href="/settings/keys"' in page
+    assert not re.search(r"oneai_[0-9A-Za-z]{10}_[0-9A-Za-z]{49}", page)
+    assert good(old) and good(new)
+    assert not Session.objects.filter(expire_date__lt=clock.now() + timedelta(hours=1)).exists()
+
+
+def test_a_new_text_waits_for_the_session_that_made_it_and_not_for_long(member: Client, owner: User) -> None:
+    elsewhere = Client()
+    elsewhere.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    where = member.post("/settings/keys/new", FORM)["Location"]
+    assert elsewhere.get(where).status_code == 410
+    with clock.travel(timedelta(minutes=5)):
+        assert member.get(where).status_code == 410
+    where = member.post("/settings/keys/new", FORM)["Location"]
+    with clock.travel(timedelta(minutes=6)):
+        upkeep.tidy()
+    assert not Session.objects.filter(expire_date__lt=clock.now() + timedelta(hours=1)).exists()
+    assert member.get(where).status_code == 410
 
 
 @pytest.mark.parametrize(
@@ -162,7 +198,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
 
 
 def test_the_last_day_there_is_can_be_chosen(member: Client) -> None:
-    assert member.post("/settings/keys/new", FORM | {"expires_on": "9999-12-31"}).status_code == 201
+    assert member.post("/settings/keys/new", FORM | {"expires_on": "9999-12-31"}).status_code == 302
     assert member.get("/settings/keys").status_code == 200
 
 
@@ -195,7 +231,7 @@ def test_a_key_is_changed(member: Client, key: ApiKey) -> None:
 
 def test_a_key_is_rotated_and_the_overlap_ended(member: Client, owner: User) -> None:
     key, old = apikeys.mint(owner, "first")
-    answer = member.post(f"/settings/keys/{key.pk}/rotate", {"overlap": "3600"})
+    answer = member.post(f"/settings/keys/{key.pk}/rotate", {"overlap": "3600"}, follow=True)
     assert answer.status_code == 200
     new = text_in(answer)
     assert good(old) and good(new)
