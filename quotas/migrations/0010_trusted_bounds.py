@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("quotas", "0007_platform_rates"),
+        ("quotas", "0009_owner_alerts"),
     ]
 
     operations = [
