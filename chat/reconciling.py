@@ -29,7 +29,7 @@ from chat.upstreams import OPENROUTER, Upstream, upstreams
 from oneai.kit.clock import now
 from oneai.kit.http import HTTPFailure, fetch_json
 from oneai.kit.money import nano_from_usd
-from quotas.ledger import Book, Charge, Price
+from quotas.ledger import Book, Charge, Contended, Price
 from quotas.models import UsageRecord
 from quotas.rollup import ESTIMATES
 
@@ -43,6 +43,7 @@ AT_ONCE: Final = 4
 BUDGET_SECONDS: Final = 3.0  # a worker has other duties, too
 TIMEOUT: Final = 10.0
 AGAIN_AFTER: Final = timedelta(minutes=1)
+TRIES: Final = 3  # of a correction that another batch's locks keep out
 MOST_FAILURES: Final = 20  # in a row over one record, before it is left as unclear
 
 
@@ -221,19 +222,31 @@ def _correct(record: UsageRecord, charge: Charge, *, quietly: bool) -> bool:
 
     ``quietly``: the figures are the same and only were an estimate.
     """
-    with transaction.atomic(durable=True):
-        book = Book.open([record.user_id], [record.hold_id])
-        corrected = book.correct(record.hold_id, charge)
-        book.close()
-        if not corrected:
-            return False
-        _show(record, charge)
-        if quietly:
-            reconcile_rows.forget(record)
-        else:
-            reconcile_rows.note(record, Kind.CORRECTED, (charge.tokens, charge.nano_usd))
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with transaction.atomic(durable=True):
+                if not _corrected(record, charge, quietly=quietly):
+                    return False
+            break
+        except Contended:
+            if not tries_left:
+                raise
     log.info("usage_corrected", record=str(record.pk), tokens=charge.tokens, nano_usd=charge.nano_usd)
     return not quietly
+
+
+def _corrected(record: UsageRecord, charge: Charge, *, quietly: bool) -> bool:
+    book = Book.open([record.user_id], [record.hold_id])
+    corrected = book.correct(record.hold_id, charge)
+    book.close()
+    if not corrected:
+        return False
+    _show(record, charge)
+    if quietly:
+        reconcile_rows.forget(record)
+    else:
+        reconcile_rows.note(record, Kind.CORRECTED, (charge.tokens, charge.nano_usd))
+    return True
 
 
 def _show(record: UsageRecord, charge: Charge) -> None:
