@@ -9,14 +9,25 @@ from django.test import Client
 
 from accounts.models import AuditEntry, Role, User
 from chat import catalog
-from chat.models import AIModel, Generation, ModelPrice, Turn
+from chat.models import (
+    AIModel,
+    Generation,
+    ModelPrice,
+    Turn,
+    UpstreamFinding,
+    UpstreamReconciliation,
+    UpstreamSpending,
+)
 from oneai.kit import clock
 from tests.chat.people import conversation, message, person
 from tests.chat.upstream_catalogue import UpstreamCatalogue
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["conversation", "aimodel", "modelprice", "turn", "generation"]
+PAGES = [
+    "conversation", "aimodel", "modelprice", "turn", "generation", "upstreamreconciliation", "upstreamfinding",
+    "upstreamspending",
+]  # fmt: skip
 
 
 def desk(role: str) -> Client:
@@ -39,7 +50,15 @@ def rows(alice: User, models: UpstreamCatalogue) -> dict[str, Any]:
         turn=turn, user=alice, model_id="cheap/small", hold_id=clock.uuid7(),
         error={"code": "content_refused", "message": "SECRET"},
     )  # fmt: skip
+    day = clock.now().date()
+    finding = UpstreamFinding.objects.create(
+        day=day, kind="corrected", record_id=clock.uuid7(), model_id="cheap/small", recorded_at=clock.now(),
+        tokens_before=1, nano_usd_before=2, tokens_billed=3, nano_usd_billed=4,
+    )  # fmt: skip
     return {
+        "upstreamreconciliation": UpstreamReconciliation.objects.create(day=day, checked=3),
+        "upstreamfinding": finding,
+        "upstreamspending": UpstreamSpending.objects.create(at=clock.now(), unexplained_nano_usd=-5),
         "conversation": talk,
         "aimodel": AIModel.objects.get(slug="cheap/small"),
         "modelprice": ModelPrice.objects.first(),

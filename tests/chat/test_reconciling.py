@@ -140,13 +140,13 @@ def test_what_is_billed_twice_has_no_partner_here(site: Site) -> None:
 def test_a_call_that_gave_nothing_stays_free_and_its_bill_is_the_owners(site: Site) -> None:
     chat = Chat(site, site.new_user("team"))
     name = asked(site, chat, "sandbox/garbage")
-    assert reconcile(site)["keys"]["unexplained_nano_usd"] == 0
     falsify(site, name, cost="0.0123")
     told = state(site)["mails"]
     found = reconcile(site)
     (finding,) = (each for each in found["findings"] if each["upstream_id"] == name)
     assert (finding["kind"], finding["nano_usd_before"], finding["nano_usd_billed"]) == ("free", 0, 12_300_000)
     assert sums(found)["free_nano_usd"] == 12_300_000
+    assert found["keys"]["billed_nano_usd"] == found["keys"]["recorded_nano_usd"] == 12_300_000
     assert found["keys"]["unexplained_nano_usd"] == 0
     assert state(site)["records"][name] == [0, 0, "local_estimate", 0]
     assert (chat.used, state(site)["mails"]) == (0, told)

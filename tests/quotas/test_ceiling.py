@@ -59,6 +59,20 @@ def test_calls_larger_than_a_shard_borrow_from_the_others_to_the_last_nano(setti
 
 
 @pytest.mark.usefixtures("five_shards")
+def test_what_goes_beyond_its_hold_is_the_whole_day_s(settings: Settings) -> None:
+    settings.PLATFORM_DAILY_USD = "10"
+    key = take(NANO)
+    with transaction.atomic():
+        day = Ceiling(AT, [key])  # type: ignore[list-item]
+        day.close(key, NANO, 7 * NANO)  # type: ignore[arg-type]
+        day.write()
+    assert limits() == 10 * NANO
+    with pytest.raises(Refusal):
+        take(3 * NANO + 1)
+    take(3 * NANO)
+
+
+@pytest.mark.usefixtures("five_shards")
 def test_one_batch_spans_the_shards(settings: Settings) -> None:
     settings.PLATFORM_DAILY_USD = "10"
     with transaction.atomic():

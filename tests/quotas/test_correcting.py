@@ -171,7 +171,9 @@ def test_a_call_without_a_price_that_was_billed_counts_on_the_day_it_was_settled
 
 
 def test_the_day_of_the_admission_has_it(purse: Purse) -> None:
-    admitted = settled(purse, 100, 10)
+    (admitted,) = purse.admit()
+    with clock.travel(timedelta(days=1)):
+        purse.settle(admitted, 100, 10)
     with clock.travel(timedelta(days=2)):
         assert purse.correct(admitted, 100, 25)
         day: date = PlatformCounter.objects.exclude(used=0).get().day

@@ -15,7 +15,7 @@ from accounts.models import User
 from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
 from quotas import allowances, grants, invariants, watch
-from quotas.models import Grant, Hold, LearntBound, LedgerCheck, Override, QuotaCounter, UsageRecord
+from quotas.models import Grant, Hold, LearntBound, LedgerCheck, Override, OwnerAlert, QuotaCounter, UsageRecord
 from tests.quotas.using import Purse
 
 pytestmark = pytest.mark.django_db
@@ -109,16 +109,18 @@ def test_a_check_of_its_own_keeps_nobody_waiting(purse: Purse) -> None:
     assert invariants.check([purse.id]).broken == ["I1"]
 
 
-@pytest.mark.parametrize("page", ["grant", "ledgercheck", "learntbound", "override", "hold"])
+@pytest.mark.parametrize("page", ["grant", "ledgercheck", "learntbound", "override", "hold", "owneralert"])
 def test_the_desk_shows_what_there_is(purse: Purse, owner: User, client: Client, page: str) -> None:
     grants.grant(purse.id, "pay:one", {"tokens": 500})
     allowances.set_limit(purse.id, "*", {"tokens": 1000}, "test", "test")
     purse.admit()
     watch.check_some()
     LearntBound.objects.create(model_id="maker/model", sample=3, most_ppm=5)
+    OwnerAlert.objects.create(day=now().date(), kind="ceiling", percent=80, quota_limit=10**9)
     client.force_login(owner)
     assert client.get(f"/admin/quotas/{page}/").status_code == 200
     row = {"grant": Grant, "ledgercheck": LedgerCheck, "learntbound": LearntBound, "override": Override, "hold": Hold}
+    row |= {"owneralert": OwnerAlert}
     first = row[page].objects.first()
     assert first is not None
     assert client.get(f"/admin/quotas/{page}/{quote(str(first.pk))}/change/").status_code == 200
