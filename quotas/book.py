@@ -238,6 +238,8 @@ class Book:
         account = self._accounts[hold.user_id]
         lines = self._extended_lines(account, hold, ask)
         granted, nano = extending.more(account, lines, hold, ask, tokens, self.at)
+        if granted:
+            self._platform.lock()
         if nano and hold.platform_day is not None and hold.platform_shard is not None:
             try:
                 self._ceiling.take_more((hold.platform_day, hold.platform_shard), nano)
@@ -252,6 +254,7 @@ class Book:
             hold.max_tokens += granted
             hold.nano_usd += nano
             extending.count(account, hold, ask, granted, self.at)
+            self._platform.extend(rates.second_of(hold.created_at), granted)
         return granted
 
     def _extended_lines(self, account: Account, hold: HoldState, ask: Ask) -> list[Counter]:
@@ -357,6 +360,7 @@ class Book:
         for scope in scopes:
             if scope in account.windows:
                 account.windows[scope] = rates.correct(account.windows[scope], second, tokens - hold.tokens)
+        self._platform.correct(second, tokens - hold.tokens)
 
     # Reading and writing -------------------------------------------------------------------------
     def account(self, account_id: UUID) -> Account:

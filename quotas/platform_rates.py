@@ -1,8 +1,9 @@
 """Rates of the whole platform: requests and tokens a minute, and answers at once, of all accounts together.
 
-Off unless the owner has set one, and then exact: whoever admits locks the one row, after the accounts and
-before the day's shards, so admissions of all processes stand in line. Ends don't touch it: how many answers
-run is counted from the open holds. A process that has seen them off looks again after a second.
+Off unless the owner has set one, and then exact: whoever admits, extends or ends a call locks the one row,
+after the accounts and before the day's shards, so batches of all processes stand in line. An end corrects
+what its call was counted with in the minute; how many answers run is counted from the open holds. A process
+that has seen the rates off looks again after a second.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ class _State:
     tokens_per_minute: int | None
     concurrent_generations: int | None
     recent: Window
-    running: int = 0
 
     @property
     def is_off(self) -> bool:
@@ -47,21 +47,49 @@ class Platform:
     def __init__(self, at: datetime) -> None:
         self._second = rates.second_of(at)
         self._state: _State | None = None
+        self._running: int | None = None
+        self._began = 0
         self._ended = 0
+        self._noted: list[tuple[int, int]] = []
         self._changed = False
 
     def ended(self) -> None:
         """An answer that ran before this batch runs no more; its row may not say so yet."""
         self._ended += 1
 
+    def correct(self, second: int, tokens: int) -> None:
+        """Note that what was counted in ``second`` is ``tokens`` more, or fewer, now that a call of then is over."""
+        if tokens and second + rates.MINUTE >= self._second:
+            self._noted.append((second, tokens))
+
+    def lock(self) -> None:
+        """Take the row's lock if a rate is set: before a shard's, by who may have to change the row later."""
+        self._read()
+
+    def extend(self, second: int, tokens: int) -> None:
+        """Count ``tokens`` more for a call of ``second``: there while that counts, so that its end corrects both."""
+        state = self._read()
+        if state.is_off:
+            return
+        there = second + rates.MINUTE >= self._second and any(entry[0] == second for entry in state.recent)
+        if there:
+            state.recent = rates.correct(state.recent, second, tokens)
+        else:
+            state.recent = rates.add(state.recent, self._second, 0, tokens)
+        self._changed = True
+
     def check(self, requests: int, tokens: Sequence[int]) -> None:
         """Whether so many requests and answers, each with its tokens, may begin. Refusal when they may not."""
         state = self._read()
         if state.is_off:
             return
-        most, running = state.concurrent_generations, state.running - self._ended
-        if most is not None and running + len(tokens) > most:
-            raise too_many_running(most, running, SCOPE)
+        most = state.concurrent_generations
+        if most is not None:
+            if self._running is None:
+                self._running = _running()
+            running = self._running + self._began - self._ended
+            if running + len(tokens) > most:
+                raise too_many_running(most, running, SCOPE)
         counted, used = rates.totals(state.recent, self._second)
         limit = state.requests_per_minute
         if limit is not None and requests and counted + requests > limit:
@@ -79,17 +107,19 @@ class Platform:
         if state.is_off:
             return
         state.recent = rates.add(state.recent, self._second, requests, sum(tokens))
-        state.running += len(tokens)
+        self._began += len(tokens)
         self._changed = True
 
     def write(self) -> None:
-        """Write what was counted."""
+        """Write what was counted, and corrected by ends alone."""
+        if self._noted:
+            self._read()
         if self._changed and self._state is not None:
             rows.update(PlatformRates, [{"id": ROW, "recent": self._state.recent}])
             self._changed = False
 
     def _read(self) -> _State:
-        """The row: looked at without a lock, and locked when a rate is set."""
+        """The row, with what was noted: looked at without a lock, and locked when a rate is set."""
         global _off_until
         if self._state is None and time.monotonic() < _off_until:
             self._state = _State(None, None, None, [])
@@ -99,8 +129,12 @@ class Platform:
                 _off_until = time.monotonic() + LOOK_SECONDS
             else:
                 found = _row(lock=True)
-                found.running = _running()
             self._state = found
+        if self._noted and not self._state.is_off:
+            for second, tokens in self._noted:
+                self._state.recent = rates.correct(self._state.recent, second, tokens)
+            self._changed = True
+        self._noted.clear()
         return self._state
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import httpx
 import pytest
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry, Role, User
+from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
+from quotas import platform_rates
+from quotas.ledger import Book
 from quotas.models import PlatformRates
 from tests.chat.client import Chat
 from tests.chat.people import person
+from tests.quotas.using import Purse, charge
 from tests.servers.site import Site
 
+ROOMY = "google/gemini-2.5-flash"  # may write 65,535 tokens
 SET = "from quotas.models import PlatformRates as P; P.objects.filter(id=1).update({})"
 
 
@@ -91,6 +101,114 @@ def test_tokens_a_minute_are_counted_over_all(site: Site) -> None:
     assert statuses[0] == 200, "what is alone in its minute is let through"
     assert 429 in statuses
     set_rates(site, tokens_per_minute=None, recent=[])
+
+
+def window(site: Site) -> list[list[int]]:
+    said = site.command(
+        "shell", "-v", "0", "-c", "from quotas.models import *; print(PlatformRates.objects.get().recent)"
+    )
+    return list(json.loads(said.strip().splitlines()[-1]))
+
+
+def test_what_an_answer_has_not_used_is_there_for_others_once_it_is_over(site: Site) -> None:
+    greedy, other = unlimited(site, 2)
+    set_rates(site, tokens_per_minute=100_000, recent=[])
+    used = 0
+    for _ in range(6):
+        used += greedy.send("Hello", ROOMY, max_tokens=39_000).one("message.completed")["usage"]["total_tokens"]
+    answer = other.send("And me?", ROOMY, max_tokens=39_000)
+    used += answer.one("message.completed")["usage"]["total_tokens"]
+    assert sum(entry[2] for entry in window(site)) == used, "what was used counts, not what was held"
+    set_rates(site, tokens_per_minute=None, recent=[])
+
+
+def test_what_runs_counts_with_all_it_may_use(site: Site) -> None:
+    greedy, other = unlimited(site, 2)
+    set_rates(site, tokens_per_minute=10_000, recent=[])
+    streams = [greedy.opened("Tell me.", "sandbox/slow", max_tokens=4_000) for _ in range(2)]
+    try:
+        events = [stream.__enter__()[1] for stream in streams]
+        turns = [next(each).data["turn_id"] for each in events]
+        refused = other.send("And me?", "sandbox/hello", max_tokens=4_000)
+        assert (refused.status, refused.error["details"]["rate"]["name"]) == (429, "tokens_per_minute")
+        assert refused.error["details"]["rate"]["scope"] == "global"
+        for turn in turns:
+            greedy.stop(turn)
+    finally:
+        for stream in streams:
+            stream.__exit__(None, None, None)
+        set_rates(site, tokens_per_minute=None, recent=[])
+
+
+def counted() -> list[int]:
+    return [entry[2] for entry in PlatformRates.objects.get().recent]
+
+
+@pytest.fixture
+def limited(purse: Purse, monkeypatch: pytest.MonkeyPatch) -> Purse:
+    """Somebody whom only the platform's tokens slow down."""
+    PlatformRates.objects.update(tokens_per_minute=5000, recent=[])
+    monkeypatch.setattr(platform_rates, "_off_until", 0.0)  # seen off by the test before, less than a second ago
+    return purse
+
+
+def test_more_for_a_running_call_is_counted_and_its_end_corrects_both(limited: Purse) -> None:
+    ask = limited.ask(bound=100, cap=1000)
+    (admitted,) = limited.admit(ask)
+    assert limited.extend(admitted, ask, 500) == 500
+    assert counted() == [1600]
+    limited.settle(admitted, 1300)
+    assert counted() == [1300]
+
+
+def test_more_after_a_minute_is_counted_in_the_minute_of_its_own(limited: Purse) -> None:
+    ask, at = limited.ask(bound=100, cap=1000), now()
+    (admitted,) = limited.admit(ask, at=at)
+    assert limited.extend(admitted, ask, 500, at=at + timedelta(seconds=70)) == 500
+    assert counted() == [500]
+
+
+def test_an_end_makes_room_for_what_begins_in_its_batch_and_over_again(limited: Purse) -> None:
+    first, second = limited.admit(limited.ask(bound=100, cap=2400), limited.ask(bound=100, cap=2400))
+    with transaction.atomic():
+        book = Book.open([limited.id], [first.hold_id, second.hold_id])
+        with pytest.raises(Refusal):
+            book.admit(limited.ask(bound=100, cap=2400))
+        book.settle(first.hold_id, charge(200))
+        third = book.admit(limited.ask(bound=100, cap=2200))
+        book.release(second.hold_id)
+        book.close()
+    assert sum(counted()) == 200 + third.tokens
+    limited.settle(third, third.tokens + 40)
+    assert sum(counted()) == 200 + third.tokens + 40, "what went over counts as well"
+    assert limited.differences() == []
+
+
+def test_the_platforms_row_is_locked_before_the_shards_whatever_a_batch_does(limited: Purse) -> None:
+    ask = limited.ask()
+    (admitted,) = limited.admit(ask)
+    for act in (lambda: limited.extend(admitted, ask, 10), lambda: limited.settle(admitted, 100)):
+        with CaptureQueriesContext(connection) as queries:
+            act()
+        asked = [query["sql"] for query in queries]
+        rows = [number for number, sql in enumerate(asked) if "platform_rates" in sql]
+        shards = [number for number, sql in enumerate(asked) if "platform_counters" in sql]
+        assert rows
+        assert shards
+        assert rows[1] < shards[0], "looked at, then locked"
+
+
+def test_what_ends_while_no_rate_is_set_reads_no_row_of_the_platform(
+    purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform_rates, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(platform_rates, "_off_until", 0.0)
+    ask = purse.ask()
+    (admitted,) = purse.admit(ask)
+    with CaptureQueriesContext(connection) as queries:
+        purse.extend(admitted, ask, 10)
+        purse.settle(admitted, 100)
+    assert not [query for query in queries if "platform_rates" in query["sql"]]
 
 
 @pytest.mark.django_db
