@@ -7,6 +7,7 @@ from functools import wraps
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 from accounts import throttles
 from accounts.addresses import address_group, client_address
@@ -81,8 +82,9 @@ def guarded(*costs: Cost) -> Callable[[View], View]:
 def refusal_page(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """The page of a refusal, with its status and headers."""
     nonce = getattr(request, "scope", {}).get("csp_nonce", "")
+    at_sign_in = request.path == reverse("account_login")
     response = HttpResponse(
-        error_page(refusal.status, current_request_id(), nonce),
+        error_page(refusal.status, current_request_id(), nonce, retry_after=refusal.retry_after, at_sign_in=at_sign_in),
         status=refusal.status,
         headers=refusal.answer_headers(),
     )

@@ -27,7 +27,8 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         response = JsonResponse(refusal.body(request_id, openai=openai), status=refusal.status)
     else:
         nonce = getattr(request, "scope", {}).get("csp_nonce", "")
-        response = HttpResponse(error_page(refusal.status, request_id, nonce), status=refusal.status)
+        page = error_page(refusal.status, request_id, nonce, retry_after=refusal.retry_after)
+        response = HttpResponse(page, status=refusal.status)
     for name, value in refusal.answer_headers(openai=openai).items():
         response[name] = value
     return response

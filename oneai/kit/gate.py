@@ -154,7 +154,7 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, request_id: s
         kind = b"application/json"
         extra = refusal.answer_headers(openai=openai)
     else:
-        body = error_page(refusal.status, request_id, scope.get("csp_nonce", ""))
+        body = error_page(refusal.status, request_id, scope.get("csp_nonce", ""), retry_after=refusal.retry_after)
         kind = b"text/html; charset=utf-8"
         extra = refusal.answer_headers()
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]

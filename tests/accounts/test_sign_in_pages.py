@@ -17,6 +17,7 @@ from django.test import Client
 from accounts import tokens
 from accounts.models import User
 from oneai.kit import clock
+from oneai.kit.pages_errors import in_words
 from tests.accounts.people import PASSWORD, browser, code_for, mails_to, make, sign_in, who
 
 pytestmark = pytest.mark.django_db
@@ -233,6 +234,26 @@ def test_changing_the_password_keeps_this_session_and_ends_the_others(client: Cl
     assert (who(client), who(elsewhere)) == (user.email, None)
     assert browser().get("/api/auth/session", headers={"authorization": f"Bearer {token}"}).status_code == 401
     assert sign_in(browser(), user, NEW_PASSWORD).status_code == 302
+
+
+def test_too_many_passwords_say_how_long_to_wait_and_offer_the_ways_in_without_one(client: Client) -> None:
+    user = make()
+    for _ in range(5):
+        assert sign_in(client, user, "wrong").status_code == 200
+    answer = sign_in(client, user)
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert 240 < int(answer["Retry-After"]) <= 300
+    assert "Try again in 5 minutes." in page and "minute and" not in page
+    assert 'href="/accounts/login/code/"' in page and 'href="/accounts/password/reset/"' in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (60, "60 seconds"), (120, "2 minutes"), (121, "3 minutes"), (86_400, "24 hours")],
+)
+def test_a_wait_is_said_in_words_and_never_too_short(seconds: int, words: str) -> None:
+    assert in_words(seconds) == words
 
 
 def test_guessing_the_old_password_of_an_open_session_is_limited(client: Client) -> None:
