@@ -6,8 +6,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.apps import apps
+from django.db.models import Q
 
 SHOWN = 8
+# The sandbox's rows of faults and scenarios can be asked like any other, and advertise nothing.
+NOT_SHOWN = Q(slug__startswith="sandbox/") | Q(slug__startswith="oddities/")
 _PICO_USD_PER_MILLION = Decimal(10**6) / Decimal(10**12)
 
 
@@ -39,6 +42,7 @@ def models() -> list[ShownModel]:
     rows = list(
         apps.get_model("chat", "AIModel")
         .objects.filter(is_enabled=True, is_listed=True, unusable_reason="", price__isnull=False)
+        .exclude(NOT_SHOWN)
         .select_related("price")
         .order_by("-released_at", "slug")[:200]
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -83,6 +85,28 @@ def test_pages_of_a_member_have_no_fault(
         if trouble := faults(page):
             found[path] = trouble
     assert found == {}
+
+
+def test_the_landing_page_shows_models_and_none_of_the_sandbox_s_faults(live_site: Site) -> None:
+    page = httpx.get(live_site.url).text
+    shown = re.findall(r'model__id">([^<]+)', page)
+    assert len(shown) == 8
+    assert [slug for slug in shown if slug.startswith(("oddities/", "sandbox/"))] == []
+
+
+def test_no_page_scrolls_sideways_on_the_narrowest_phone(
+    open_page: Callable[..., tuple[Page, Watch]], live_site: Site, member_state: Any
+) -> None:
+    narrow = {"viewport": {"width": 320, "height": 640}, "has_touch": True}
+    wide = {}
+    for state, paths in (({}, OPEN + MISSING), ({"storage_state": member_state}, SIGNED_IN)):
+        page, _ = open_page(**narrow, **state)
+        for path in paths:
+            page.goto(live_site.url + path)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > 320:
+                wide[path] = width
+    assert wide == {}
 
 
 @pytest.mark.parametrize("look", LOOKS)
