@@ -54,6 +54,15 @@ def test_an_answer_is_stopped_and_keeps_its_text(chat: Page) -> None:
     expect(answer(chat).locator(".msg__body")).to_contain_text(re.compile(r"\w"))
 
 
+def test_after_a_click_on_stop_the_next_message_can_be_typed(chat: Page) -> None:
+    choose(chat, "sandbox/slow")
+    send(chat, "Tell me a story")
+    expect(answer(chat).locator(".msg__body")).to_contain_text(re.compile(r"\w"))
+    chat.locator("#stop").click()
+    finished(chat)
+    expect(chat.locator("#prompt")).to_be_focused()
+
+
 def test_a_reload_in_mid_answer_sees_it_finish(chat: Page) -> None:
     choose(chat, "sandbox/long")
     send(chat, "Write at length")

@@ -40,7 +40,11 @@ export class Composer {
       if (!this.#canSend()) return;
       send(text);
     });
-    this.#stop.addEventListener("click", stop);
+    this.#stop.addEventListener("click", (event) => {
+      stop();
+      // The button goes away. A finger's tap keeps the focus: a phone's keyboard would cover the answer.
+      if (event.detail === 0 || matchMedia("(hover: hover)").matches) this.focus();
+    });
     this.#changed();
   }
 
