@@ -19,6 +19,14 @@ function owner(limit: Limit): string {
   return `of your plan for ${limit.scope.replace(/^class:/, "")}`;
 }
 
+/** A limit of 0 was never there to be used: "openai/gpt-4o is not part of your plan." */
+function notIncluded({ scope, unit }: Limit): string {
+  if (scope === "*") return unit === "tokens" ? "No tokens are part of your plan." : "No budget is part of your plan.";
+  if (scope.startsWith("key:")) return "The limit of this key is 0.";
+  if (scope.startsWith("team:")) return "The limit of your team is 0.";
+  return `${scope.replace(/^class:/, "")} is not part of your plan.`;
+}
+
 /** "20 of the 50,000 tokens of your plan are left, too few for this message. They start anew on 1 December." */
 function quotaText(limit: Limit): string {
   const most = limit.limit ?? 0;
@@ -26,6 +34,7 @@ function quotaText(limit: Limit): string {
   const amount = (value: number) => (tokens ? count(value) : `$${(value / 1e9).toFixed(2)}`);
   const what = `${tokens ? "tokens" : "budget"} ${owner(limit)}`;
   const left = Math.max(0, limit.remaining ?? most - limit.used - limit.held);
+  if (most === 0 && left === 0 && limit.held === 0) return notIncluded(limit);
   let text =
     left === 0 && limit.held === 0
       ? `You have used all ${tokens ? `${amount(most)} ${what}` : `of the ${amount(most)} ${what}`}.`
