@@ -25,7 +25,7 @@ from accounts.principal import SCOPES
 from accounts.shown_once import ShownOnce
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
-from oneai.kit.money import usd_string
+from oneai.kit.money import dollars
 from quotas import key_budgets
 from quotas.figures import LimitState
 from quotas.key_forms import SCOPE_TEXTS, KeyForm, RotationForm, of_key
@@ -60,7 +60,7 @@ def _budget(limit: LimitState) -> Budget:
     level = "out" if share >= 1 else "low" if share >= 0.8 else "some"
     if limit.unit == TOKENS:
         return Budget(f"{taken:,} of {most:,} tokens", share, level)
-    return Budget(f"${usd_string(taken)} of ${usd_string(most)}", share, level)
+    return Budget(f"{dollars(taken)} of {dollars(most)}", share, level)
 
 
 def _shown(key: ApiKey, limits: list[LimitState], at: datetime) -> Shown:

@@ -52,6 +52,12 @@ def usd_string(nano: int) -> str:
     return f"{sign}{whole}.{part:09d}".rstrip("0").rstrip(".")
 
 
+def dollars(nano: int) -> str:
+    """An amount as people read it: ``$1.50``, ``$0.0000415``; at least two decimals, exact to the nano."""
+    whole, _, part = usd_string(abs(nano)).partition(".")
+    return f"{'-' if nano < 0 else ''}${whole}.{part.ljust(2, '0')}"
+
+
 def plain_decimal(value: Decimal | str | float | int) -> str:
     """A number as it was given, without an exponent, beyond 24 decimals rounded up; at most 40 characters.
 

@@ -275,6 +275,7 @@ def test_budgets_show_what_is_used_and_held(member: Client, purse: Purse, owner:
     purse.admit(purse.ask(api_key=limits, bound=7300, cap=500))
     page = member.get("/settings/keys").content.decode()
     assert "9,000 of 10,000 tokens" in page and 'data-level="low"' in page
+    assert "of $1.00 used" in page
 
 
 def test_a_page_of_many_keys_asks_the_database_a_few_times(
