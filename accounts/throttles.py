@@ -84,6 +84,13 @@ def take(limit: Limit, subject: str) -> Ticket:
     return Ticket(key, table.from_db("started_at", row[0]))
 
 
+def has_room(limit: Limit, subject: str) -> bool:
+    """Whether ``take`` would count an attempt now; nothing is written."""
+    over = now() - timedelta(seconds=limit.seconds)
+    full = AttemptWindow.objects.filter(key=_key(limit, subject), started_at__gt=over, count__gte=limit.most)
+    return not full.exists()
+
+
 def _wait(limit: Limit, key: str, at: datetime) -> int:
     """Seconds until the window of ``key`` is over, at least 1."""
     started = AttemptWindow.objects.filter(key=key).values_list("started_at", flat=True).first()

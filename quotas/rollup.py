@@ -2,7 +2,8 @@
 
 Whoever writes usage records calls ``note`` in the same transaction, so that at each commit the sums
 are the records' to the unit. Days are those of the account's own zone. When the person has moved to
-another, ``follow_zone`` counts anew from the records, at the next look and not on the way of a call.
+another, ``follow_zone`` counts anew from the records, at the next look and not on the way of a call,
+and at most once an hour: it reads every record of the account under its lock.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Min
 
+from accounts import throttles
 from oneai.kit import rows
 from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
 from quotas import holding
 from quotas.days import begin_of, day_of
 from quotas.models import QuotaAccount, UsageDaily, UsageRecord
@@ -28,6 +31,7 @@ KEY: Final = ("user_id", "part", "day", "period_start", "model_id", "api_key_id"
 COUNTED: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "tokens", "nano_usd")
 SUMS: Final = ("calls", *COUNTED, "estimated_calls", "estimated_nano_usd")
 _DAYS_AT_ONCE: Final = 1000
+_ANEW: Final = throttles.Limit("usage-days/account", 1, 3600)
 _MODEL, _CONVERSATION = UsageDaily.Part.MODEL.value, UsageDaily.Part.CONVERSATION.value
 
 
@@ -68,14 +72,22 @@ def correct(before: Mapping[str, Any], after: Mapping[str, Any], zones: Mapping[
 def follow_zone(user_id: UUID, zone: str) -> str:
     """Have the account's days counted in ``zone``; returns the zone that they are counted in.
 
-    An account that has asked for nothing yet has no days, and its row is made with its first call.
+    That is still the one before when the days were counted anew less than an hour ago. An account that
+    has asked for nothing yet has no days, and its row is made with its first call.
     """
-    if QuotaAccount.objects.filter(pk=user_id, zone=zone).exists():
+    counted_in = QuotaAccount.objects.filter(pk=user_id).values_list("zone", flat=True).first()
+    if counted_in is None or counted_in == zone:
         return zone
+    if not throttles.has_room(_ANEW, str(user_id)):
+        return counted_in
     with transaction.atomic():
-        if not QuotaAccount.objects.filter(pk=user_id).exists():
+        (account,) = holding.lock_accounts([user_id])
+        if account["zone"] == zone:  # somebody else's look came first
             return zone
-        holding.lock_accounts([user_id])
+        try:
+            throttles.take(_ANEW, str(user_id))
+        except Refusal:
+            return str(account["zone"])
         QuotaAccount.objects.filter(pk=user_id).update(zone=zone)
         UsageDaily.objects.filter(user_id=user_id).delete()
         _count(user_id, zone)

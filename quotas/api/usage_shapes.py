@@ -74,7 +74,9 @@ class LastPeriodShape(serializers.Serializer[object]):
 class AccountUsageShape(serializers.Serializer[object]):
     """Usage in a range of days; with no range, in the running period."""
 
-    timezone = serializers.CharField(help_text="The zone that the days are of.")
+    timezone = serializers.CharField(
+        help_text="The zone that the days are of: the person's own, or for up to an hour after a change the one before."
+    )
     group = serializers.ChoiceField(choices=["day", "model", "key", "conversation"])
     to = serializers.DateField()
     period = PeriodSerializer(allow_null=True, help_text="null when a range was asked for.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import apikeys
 from accounts.models import User
+from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
 from quotas import allowances
 from quotas.ledger import Book, Charge, KeyLimits
@@ -130,6 +132,36 @@ def test_days_are_those_of_the_persons_zone(used: Purse, member: Client) -> None
     there = (now() + timedelta(hours=14)).date()
     assert body["results"][-1]["day"] == str(there)
     assert body["totals"]["total_tokens"] == 207
+    assert used.differences() == []
+
+
+def test_days_are_counted_anew_once_an_hour_and_the_answer_says_in_which_zone(used: Purse, member: Client) -> None:
+    def look(path: str = USAGE) -> tuple[str, int]:
+        with CaptureQueriesContext(connection) as captured:
+            answer = member.get(path)
+        assert answer.status_code == 200
+        zone = answer.json().get("timezone", "")
+        return zone, sum(bool(re.match("DELETE|INSERT|UPDATE", each["sql"])) for each in captured.captured_queries)
+
+    def move(zone: str) -> None:
+        patch = member.patch("/api/user/profile", {"timezone": zone}, content_type="application/json")
+        assert patch.status_code == 200
+
+    move("Asia/Kolkata")
+    zone, written = look()
+    assert (zone, written > 0) == ("Asia/Kolkata", True)
+    for zone in ("America/Los_Angeles", "Pacific/Kiritimati"):
+        move(zone)
+        assert look() == ("Asia/Kolkata", 0)
+        assert look(RECORDS)[1] == 0
+        assert "Days are those of Asia/Kolkata" in member.get("/usage").content.decode()
+        assert read(member)["totals"]["total_tokens"] == 207
+    spend(used, 3, 3)
+    assert used.differences() == []
+    with clock.travel(timedelta(hours=1, seconds=1)):
+        assert look()[0] == "Pacific/Kiritimati"
+        assert look() == ("Pacific/Kiritimati", 0)
+        assert read(member)["results"][-1]["day"] == str((now() - timedelta(hours=1) + timedelta(hours=14)).date())
     assert used.differences() == []
 
 
