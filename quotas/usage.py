@@ -5,7 +5,7 @@ Every figure is an integer until it is shown: tokens, calls and nano-USD.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -64,6 +64,13 @@ class Sums:
             "estimated_calls": self.estimated_calls,
             "estimated_cost_usd": usd_string(self.estimated_nano_usd),
         }
+
+    def less(self, parts: Iterable[Sums]) -> Sums:
+        """What is left of these sums without ``parts``, which are in them."""
+        left = [getattr(self, name) for name in NAMES]
+        for part in parts:
+            left = [amount - getattr(part, name) for amount, name in zip(left, NAMES, strict=True)]
+        return Sums(*left)
 
 
 NAMES: Final = tuple(field.name for field in fields(Sums))

@@ -35,6 +35,8 @@ _RANGE: Final = [
     OpenApiParameter("from", date, description="The first day; the running period when both are left out."),
     OpenApiParameter("to", date, description="The last day, included; today when left out."),
 ]
+MOST_ROWS: Final = 10_000
+_OF_CSV: Final = "csv has up to 10,000 rows at once, and in a last one what all others come to."
 _COLUMNS: Final = (
     "calls", "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "total_tokens", "cost_usd",
     "estimated_calls", "estimated_cost_usd",
@@ -89,7 +91,7 @@ class UsageView(ScopedView):
         parameters=[
             *_RANGE,
             OpenApiParameter("group", str, enum=list(_GROUPS), default="day"),
-            OpenApiParameter("format", str, enum=list(_FORMS), default="json", description="csv has all rows at once."),
+            OpenApiParameter("format", str, enum=list(_FORMS), default="json", description=_OF_CSV),
             *PAGE_PARAMETERS,
         ],
         responses={
@@ -103,9 +105,9 @@ class UsageView(ScopedView):
         form = choice_parameter(request, "format", _FORMS, "json")
         account = usage.account_of(principal(request).user_id)
         span = span_of(request, account)
-        groups = Groups(account.user_id, span, group)
         if form == "csv":
-            return _csv(span, group, groups.all())
+            return _csv(account.user_id, span, group)
+        groups = Groups(account.user_id, span, group)
         page, following, before = page_of(request, groups.page)
         totals = usage.total_of(account.user_id, span)
         first = page[0] if page and before is None and group != "day" else groups.costliest()
@@ -168,14 +170,20 @@ def _results(group: str, page: Sequence[Group], whole: Sums) -> list[dict[str, A
     ]
 
 
-def _csv(span: Span, group: str, groups: Sequence[Group]) -> HttpResponse:
+def _csv(user_id: UUID, span: Span, group: str) -> HttpResponse:
+    """The first MOST_ROWS groups, and in a last row what all others come to, so that the table adds up."""
+    groups, size = Groups(user_id, span, group).page(0, MOST_ROWS)
     values = values_of(group, groups)
     heads, cells = [NAME_OF[group]], [[value] for value in values]
     if group == "key":
         heads, cells = ["key_id", "key_name"], [[key["id"], key["name"]] if key else ["", ""] for key in values]
+    sums = [one.sums for one in groups]
+    if size > len(groups):
+        cells.append([f"{size - len(groups)} more", *[""] * (len(heads) - 1)])
+        sums.append(usage.total_of(user_id, span).less(sums))
     rows = []
-    for first, one in zip(cells, groups, strict=True):
-        shown = one.sums.as_json()
+    for first, each in zip(cells, sums, strict=True):
+        shown = each.as_json()
         rows.append([*first, *(shown[column] for column in _COLUMNS)])
     name = f"usage-by-{group}-{span.first}-{span.last}.csv"
     return csv_response(name, [*heads, *_COLUMNS], rows)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -19,9 +20,9 @@ from accounts import apikeys
 from accounts.models import User
 from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
-from quotas import allowances
+from quotas import allowances, rollup
 from quotas.ledger import Book, Charge, KeyLimits
-from quotas.models import LedgerEntry, QuotaAccount, UsageRecord
+from quotas.models import LedgerEntry, QuotaAccount, UsageDaily, UsageRecord
 from quotas.policy import PLAN_WIDE
 from quotas.usage import average, share
 from tests.quotas.using import Purse
@@ -234,6 +235,31 @@ def test_csv_has_every_row_and_no_cell_is_a_formula(used: Purse, member: Client)
     models = list(csv.reader(io.StringIO(member.get(USAGE, {"group": "model", "format": "csv"}).content.decode())))
     assert models[0][0] == "model"
     assert [row[0] for row in models[1:]] == ["maker/dear", "maker/model"]
+
+
+def test_csv_of_very_many_conversations_ends_with_what_the_others_come_to(used: Purse, member: Client) -> None:
+    part = UsageDaily.objects.filter(user_id=used.id, part="model").first()
+    assert part is not None
+    rows = [
+        UsageDaily(
+            user_id=used.id, part="conversation", day=part.day, period_start=part.period_start,
+            api_key_id=rollup.NONE, conversation_id=uuid7(), calls=1, tokens=2, nano_usd=10_000,
+        )
+        for _ in range(10_000)
+    ]  # fmt: skip
+    UsageDaily.objects.bulk_create(rows, batch_size=1000)
+    UsageDaily.objects.filter(pk=part.pk).update(
+        calls=F("calls") + 10_000, tokens=F("tokens") + 20_000, nano_usd=F("nano_usd") + 10**8
+    )
+    answer = member.get(USAGE, {"group": "conversation", "format": "csv"})
+    table = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert len(table) == 10_001
+    assert {row["cost_usd"] for row in table[:-1]} == {"0.00001"}
+    last = table[-1]  # the two conversations, and the calls of none
+    assert (last["conversation_id"], last["calls"], last["total_tokens"]) == ("3 more", "5", "207")
+    totals = read(member)["totals"]
+    assert sum(int(row["total_tokens"]) for row in table) == totals["total_tokens"] == 20_207
+    assert sum(Decimal(row["cost_usd"]) for row in table) == Decimal(totals["cost_usd"])
 
 
 @pytest.mark.parametrize(
