@@ -247,7 +247,7 @@ async def test_a_reader_that_leaves_changes_nothing_and_leaves_nothing(ground: G
         await writer.end()
         assert (await stays.rest()).text() == "one two"
         async with asyncio.timeout(10):
-            while writer.stream.wakers:  # who tells other processes has the last word still to send
+            while writer.stream.wakers:  # noqa: ASYNC110 (who tells other processes has a last word to send)
                 await asyncio.sleep(0.01)
         del stays, leaves
         if here.mirrors is not None:
