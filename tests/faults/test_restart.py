@@ -182,6 +182,7 @@ def test_a_process_that_is_killed_is_replaced_and_one_that_cannot_start_ends_a_r
     secret = tmp_path / "secret"
     secret.write_text("x" * 60)
     site = fresh_site(processes=2, settings={"SECRET_KEY": "", "SECRET_KEY_FILE": str(secret)})
+    asyncio.run(until(lambda: site.log().count("process_serving") == 2, 60, "both serve"))
     old = workers(site)
     os.kill(old[0], signal.SIGKILL)
     asyncio.run(until(lambda: site.log().count("process_serving") == 3, 60, "a killed process is replaced"))
