@@ -15,6 +15,7 @@ from accounts import audit
 from chat import catalog_sync, pricing
 from chat.class_admin import ModelClassAdmin
 from chat.models import AIModel, Conversation, Generation, ModelPrice, Turn, UpstreamKey
+from chat.read_only_admin import ReadOnly
 from chat.reconcile_admin import ReconciliationAdmin
 from oneai.kit.money import per_million_string, usd_string
 
@@ -29,19 +30,6 @@ else:
 
 __all__ = ["ModelClassAdmin", "ReconciliationAdmin"]
 NANO_PLACES: Final = 9
-
-
-class ReadOnly(ModelAdmin):
-    """Rows that nobody adds, changes or deletes by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Conversation)

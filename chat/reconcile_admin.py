@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
 from chat.models import UpstreamFinding, UpstreamReconciliation, UpstreamSpending
+from chat.read_only_admin import ReadOnly
 from oneai.kit.money import usd_string
-
-if TYPE_CHECKING:  # Django's own take no parameter at run time
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = admin.ModelAdmin
 
 
 def _dollars(nano: int | None) -> str:
     return "" if nano is None else f"${usd_string(nano)}"
 
 
-class _Kept(ModelAdmin):
+class _Kept(ReadOnly):
     show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(UpstreamReconciliation)
