@@ -153,6 +153,7 @@ def test_a_conversation_is_renamed_and_deleted(chat: Page, live_site: Site) -> N
     chat.get_by_label("Title", exact=True).fill("A better name")
     chat.get_by_role("button", name="Save").click()
     expect(chat.get_by_role("heading", level=1)).to_have_text("A better name")
+    expect(chat.locator("#announce")).to_have_text("Renamed.")  # the page shows the name before it is kept
     chat.reload()
     expect(chat.get_by_role("heading", level=1)).to_have_text("A better name")
     gone = chat.url
