@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.process import ROOT
+from tests.servers.site import machine_environment
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -77,7 +78,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def passes(copy: Path, arguments: list[str], kind: str) -> bool:
     """Whether the tests pass there; AssertionError when none was run."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--database", kind, *arguments]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=900)
+    # A run of its own: it shares neither this one's server nor its databases' names.
+    env = machine_environment()
+    done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode in {0, 1}, done.stdout[-3000:] + done.stderr[-2000:]
     return done.returncode == 0
 
