@@ -23,7 +23,7 @@ class UnknownPlan(LookupError):
 
 def offered() -> list[Plan]:
     """The plans on sale, in their order."""
-    return list(Plan.objects.filter(is_active=True).order_by("position", "code"))
+    return list(Plan.objects.filter(is_active=True, only_for=None).order_by("position", "code"))
 
 
 def find(code: str) -> Plan:

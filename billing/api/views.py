@@ -34,4 +34,4 @@ class PlansView(ListAPIView[Any]):
     pagination_class = PlansInOrder
 
     def get_queryset(self) -> QuerySet[Plan]:
-        return Plan.objects.filter(is_active=True)
+        return Plan.objects.filter(is_active=True, only_for=None)
