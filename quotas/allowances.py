@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from oneai.kit import rows
 from oneai.kit.clock import now
@@ -95,22 +95,27 @@ def assign(
     source: str,
     anchor: datetime | None = None,
     until: datetime | None = None,
+    starts: datetime | None = None,
 ) -> Allowance:
-    """Give the account this allowance from now on, until ``until`` if given; then the one before holds again.
+    """Give the account this allowance from ``starts`` (now) until ``until`` if given; then the one before holds again.
 
     ``rates`` that are left out are unlimited. What was used in the current period stays used. With
-    ``anchor`` periods are counted from there, so a new one begins; without, the account's stay.
+    ``anchor`` periods are counted from there, so a new one begins; without, the account's stay. Only an
+    allowance that begins now may move the anchor.
     """
     book = Book.open([user_id])
     at = book.at
-    _check_until(until, at)
+    begins = at if starts is None else max(starts, at)
+    _check_until(until, begins)
+    if anchor is not None and begins > at:
+        raise InvalidTerms("an allowance to come can't move the account's periods")
     allowance = Allowance.objects.create(
         user_id=user_id,
         plan=plan,
         limits=check_limits(limits),
         model_patterns=check_patterns(patterns),
         anchor=anchor,
-        starts_at=at,
+        starts_at=begins,
         until=until,
         source=source,
         **(dict.fromkeys(RATES) | check_rates(rates)),
@@ -120,6 +125,21 @@ def assign(
         book = Book.open([user_id], at=at)
     _follow(book, user_id, f"allowance:{allowance.id}")
     return allowance
+
+
+def end(user_id: UUID, source: str) -> int:
+    """End now what the account was given from ``source``, and what is still to begin; how many there were.
+
+    What was used stays used, and what was given before holds again.
+    """
+    book = Book.open([user_id])
+    lasts = Q(until=None) | Q(until__gt=book.at) & Q(until__gt=F("starts_at"))
+    given = Allowance.objects.filter(lasts, user_id=user_id, source=source)
+    ended = given.filter(starts_at__lte=book.at).update(until=book.at)
+    ended += given.filter(starts_at__gt=book.at).update(until=F("starts_at"))
+    if ended:
+        _follow(book, user_id, f"ended:{source}")
+    return ended
 
 
 def set_default(

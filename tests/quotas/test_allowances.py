@@ -77,6 +77,52 @@ def test_a_plan_ends_by_time_alone_and_the_one_before_holds_again(purse: Purse) 
     assert purse.differences() == []
 
 
+def test_a_plan_to_come_begins_by_time_alone(purse: Purse) -> None:
+    at = now()
+    small = [{"scope": "*", "unit": "tokens", "limit": 7_000}]
+    allowances.assign(purse.id, "plus", BIG, {}, ["*"], "month", until=at + timedelta(days=3))
+    allowances.assign(
+        purse.id, "plus", small, {}, ["*"], "month", starts=at + timedelta(days=3), until=at + timedelta(days=5)
+    )
+    assert [limit_of(purse, at=at + timedelta(days=day)) for day in (2, 4, 6)] == [2_000_000, 7_000, 50_000]
+    purse.admit(at=at + timedelta(days=4))
+    assert purse.counter(at=at + timedelta(days=4)).quota_limit == 7_000
+    assert purse.differences() == []
+
+
+def test_a_plan_to_come_can_not_move_the_periods(purse: Purse) -> None:
+    later = now() + timedelta(days=1)
+    with pytest.raises(allowances.InvalidTerms):
+        allowances.assign(purse.id, "plus", BIG, {}, ["*"], "test", anchor=later, starts=later)
+    with pytest.raises(allowances.InvalidTerms):
+        allowances.assign(purse.id, "plus", BIG, {}, ["*"], "test", starts=later, until=later)
+
+
+def test_what_one_source_gave_ends_at_once_and_what_it_would_give_never_begins(purse: Purse) -> None:
+    at = now()
+    purse.settle(purse.admit()[0], 700)
+    allowances.assign(purse.id, "plus", BIG, {}, ["*"], "month", until=at + timedelta(days=3))
+    allowances.assign(
+        purse.id, "plus", BIG, {}, ["*"], "month", starts=at + timedelta(days=3), until=at + timedelta(days=5)
+    )
+    assert allowances.end(purse.id, "another") == 0
+    assert limit_of(purse) == 2_000_000
+    assert allowances.end(purse.id, "month") == 2
+    assert allowances.end(purse.id, "month") == 0
+    assert [limit_of(purse, at=at + timedelta(days=day)) for day in (1, 4)] == [50_000, 50_000]
+    counter = purse.counter()
+    assert (counter.quota_limit, counter.tokens_used) == (50_000, 700)
+    assert purse.differences() == []
+
+
+def test_the_same_source_may_give_and_end_again(purse: Purse) -> None:
+    for _ in range(2):
+        allowances.assign(purse.id, "plus", BIG, {}, ["*"], "month")
+        assert allowances.end(purse.id, "month") == 1
+    assert purse.counter().quota_limit == 50_000
+    assert purse.differences() == []
+
+
 def test_an_override_is_the_limit_and_not_an_addition(purse: Purse) -> None:
     purse.settle(purse.admit(purse.ask(cap=5000))[0], 4000)
     allowances.set_limit(purse.id, "*", {"tokens": 4100}, "test", "test")
