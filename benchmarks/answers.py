@@ -1,5 +1,6 @@
 """What the simulated upstream says: its catalogue, its answers, its records, in OpenRouter's shapes."""
 
+import itertools
 import json
 import re
 import time
@@ -9,6 +10,9 @@ from benchmarks.stamps import stamp
 PROMPT_TOKENS = 9
 _PRICE_PROMPT = 0.00000015
 _PRICE_COMPLETION = 0.0000006
+
+
+_numbers = itertools.count(1)  # of all models: two of them may answer as many chunks
 
 
 def slug(chunks: int, delay_ms: int) -> str:
@@ -81,7 +85,6 @@ class Plan:
         self.delay = delay_ms / 1000
         self._model = slug(chunks, delay_ms)
         self._started = started
-        self._count = 0
         # As long as every id, so that the lengths on the wire are right when the id takes its place.
         self._blank = b"*" * len(self.generation())
         before, after = self._chunk([self._choice("|", None)]).split(b"|")
@@ -93,8 +96,7 @@ class Plan:
 
     def generation(self) -> bytes:
         """A new id; it says how many chunks were asked for, so that GET /generation needs no memory."""
-        self._count += 1
-        return b"gen-%d-%08dc%d" % (self._started, self._count, self.chunks)
+        return b"gen-%d-%08dc%d" % (self._started, next(_numbers), self.chunks)
 
     def _choice(self, content: str, finish: str | None) -> dict[str, object]:
         return {
