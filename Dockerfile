@@ -31,6 +31,7 @@ COPY adminpanel adminpanel
 COPY billing billing
 COPY chat chat
 COPY content content
+COPY docs docs
 COPY oneai oneai
 COPY quotas quotas
 COPY templates templates

@@ -17,3 +17,9 @@ def landing(request: HttpRequest) -> HttpResponse:
         "content/landing.html",
         {"models": showcase.models(), "plans": showcase.plans()},
     )
+
+
+@require_safe
+def about(request: HttpRequest) -> HttpResponse:
+    """Who runs it, what it stands on, what it does not do."""
+    return render(request, "content/about.html")

@@ -43,6 +43,10 @@ def main() -> int:
             if not users.filter(email=email).exists():
                 call_command("create_user", email, "--password", password, "--verified", *further, stdout=io.StringIO())
     try:
+        call_command("load_content", stdout=io.StringIO())
+    except CommandError as error:
+        print(f"The documentation could not be loaded: {error}", flush=True)
+    try:
         call_command("sync_models", stdout=io.StringIO())
     except CommandError as error:
         print(f"The models could not be read: {error}. The worker tries again.", flush=True)
