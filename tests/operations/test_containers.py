@@ -108,7 +108,7 @@ def test_the_image_gets_every_folder_of_the_product() -> None:
         "tools",
         "benchmarks",
     }
-    assert product | {"templates"} == copied
+    assert product | {"docs", "templates"} == copied
 
 
 def test_the_image_does_not_run_as_root_and_says_whether_it_is_well() -> None:
