@@ -58,7 +58,7 @@ class PostAdmin(PostAdminBase):
         """Make the post of its Markdown; without a date it is a draft, with one ahead it waits."""
         made = markdown.render(obj.body)
         obj.html, obj.updated_at, obj.edited_at = made.html, now(), now()
-        obj.summary = obj.summary or loading.first_sentence(made.text)
+        obj.summary = obj.summary or loading.first_sentence(made.opening)
         if not isinstance(obj.tags, list):
             obj.tags = []
         super().save_model(request, obj, form, change)

@@ -19,7 +19,7 @@ from content import markdown
 from content.models import Author, DocsPage, Post
 from oneai.kit.clock import now
 
-_VERSION: Final = "1"  # raised when the same text is rendered differently
+_VERSION: Final = "2"  # raised when the same text is rendered differently
 _FRONT: Final = re.compile(r"\A\+\+\+\n(.*?)\n\+\+\+\n", re.DOTALL)
 
 
@@ -102,7 +102,7 @@ def write_page(
         raise InvalidContent(f"{page.slug}: the first line is its title, as in `# Title`")
     page.title, page.section, page.position = title[:200], section, position
     page.body, page.html, page.text, page.headings = source, made.html, made.text, made.headings
-    page.summary = first_sentence(made.text)
+    page.summary = first_sentence(made.opening)
     page.updated_at = now()
 
 
@@ -151,7 +151,7 @@ def _load_posts(root: Path, done: Loaded) -> None:
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "author"
         post.author = Author.objects.get_or_create(slug=slug, defaults={"name": name})[0]
         post.title, post.body, post.html = made.title[:200], source[head.end() :] if head else source, made.html
-        post.summary = str(front.get("summary") or first_sentence(made.text))[:300]
+        post.summary = str(front.get("summary") or first_sentence(made.opening))[:300]
         post.tags = [str(tag) for tag in front.get("tags", [])]
         post.published_at = _moment(front.get("published"))
         post.checksum, post.updated_at = checksum, now()

@@ -25,7 +25,7 @@ from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 _TAGS: Final = frozenset(
     (
-        "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr img li ol p pre s span strong table tbody td th thead tr ul"
+        "a blockquote br code del div em h2 h3 h4 h5 h6 hr img li ol p pre s span strong table tbody td th thead tr ul"
     ).split()
 )
 _ATTRIBUTES: Final = {
@@ -41,6 +41,7 @@ _ATTRIBUTES: Final = {
     "th": {"class", "scope"},
 }
 _WORDS: Final = re.compile(r"\s+")
+_INLINE: Final = re.compile(r"</?(?:a|code|del|em|img|s|span|strong)\b[^>]*>")
 _MARKUP: Final = re.compile(r"<[^>]*>")
 _FORMATTER: Final = HtmlFormatter(nowrap=True)
 
@@ -49,11 +50,15 @@ Links = Callable[[str], str | None]
 
 @dataclass(slots=True)
 class Rendered:
-    """A page as it is shown. ``headings``: level (2 or 3), id and text of each; ``text``: its words alone."""
+    """A page as it is shown. ``headings``: level (2 or 3), id and text of each; ``text``: its words alone.
+
+    ``opening``: the words of its first paragraph.
+    """
 
     title: str
     html: str
     text: str
+    opening: str
     headings: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -87,7 +92,13 @@ _PARSER: Final = MarkdownIt("commonmark", {"html": False, "typographer": False},
 
 
 def _plain(tokens: Sequence[Token]) -> str:
-    return "".join(token.content or (_plain(token.children or ())) for token in tokens if token.type != "image")
+    parts = []
+    for token in tokens:
+        if token.type in {"softbreak", "hardbreak"}:
+            parts.append(" ")
+        elif token.type != "image":
+            parts.append(token.content or _plain(token.children or ()))
+    return "".join(parts)
 
 
 def _follow(tokens: Sequence[Token], links: Links) -> None:
@@ -120,6 +131,13 @@ def _anchors(tokens: Sequence[Token]) -> list[dict[str, Any]]:
     return found
 
 
+def _opening(tokens: Sequence[Token]) -> str:
+    for token, inline in pairwise(tokens):
+        if token.type == "paragraph_open":
+            return _WORDS.sub(" ", _plain(inline.children or ()))
+    return ""
+
+
 def render(source: str, links: Links = lambda address: address) -> Rendered:
     """The page in ``source``. Its first heading is the title and not part of the HTML; ``links`` sends links on."""
     tokens = _PARSER.parse(source)
@@ -137,5 +155,5 @@ def render(source: str, links: Links = lambda address: address) -> Rendered:
         link_rel="noopener",
         clean_content_tags={"script", "style"},
     )
-    text = _WORDS.sub(" ", unescape(_MARKUP.sub(" ", html))).strip()
-    return Rendered(title, html, text, headings)
+    text = _WORDS.sub(" ", unescape(_MARKUP.sub(" ", _INLINE.sub("", html)))).strip()
+    return Rendered(title, html, text, _opening(tokens), headings)
