@@ -27,6 +27,7 @@ SANDBOX, SMTP, MODEL = 10, 11, 12  # added to PORT
 IMITATIONS = {
     "OPENROUTER_API_KEY": "the models of OpenRouter (no OPENROUTER_API_KEY)",
     "GOOGLE_CLIENT_ID": "signing in with Google (no GOOGLE_CLIENT_ID)",
+    "RAZORPAY_KEY_ID": "payments by Razorpay (no RAZORPAY_KEY_ID)",
     "EMAIL_URL": "the mail server (no EMAIL_URL)",
 }
 
