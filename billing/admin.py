@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from accounts import audit
 from billing import plans
+from billing.inbox_admin import WebhookEventAdmin
 from billing.models import Plan
 from quotas.allowances import InvalidTerms, check_limits, check_patterns
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:  # Django's own take no parameter at run time
 else:
     ModelAdmin = admin.ModelAdmin
     ModelForm = forms.ModelForm
+
+
+__all__ = ["PlanAdmin", "WebhookEventAdmin"]
 
 
 class PlanForm(ModelForm):
