@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -21,6 +21,7 @@ PAGE: Final = 100
 MOST_PAGES: Final = 2000
 
 Body = Mapping[str, Any]
+Thing = TypeVar("Thing")
 
 
 def seconds(at: datetime) -> int:
@@ -87,14 +88,20 @@ class Calls:
 
     def post(
         self,
+        read: Callable[[Any], Thing],
         path: str,
         *parts: str,
         body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         method: str = "POST",
-    ) -> Any:
-        """The answer to ``body``; sent once, whatever comes of it."""
-        return self._send(method, _path(path, parts), query=None, body=body or {}, headers=headers)
+    ) -> Thing:
+        """The answer to ``body``, made into an object by ``read``; sent once, whatever comes of it."""
+        answer = self._send(method, _path(path, parts), query=None, body=body or {}, headers=headers)
+        try:
+            return read(answer)
+        except Unreadable as error:
+            error.maybe_done = True
+            raise
 
     def pages(self, path: str, *parts: str, **query: Any) -> Iterator[Any]:
         """Every object of a list, to its end, newest first as Razorpay gives them; each once.

@@ -33,7 +33,7 @@ class Razorpay(Money):
         """A plan that costs ``amount`` for each cycle. It can never be changed or deleted."""
         item = given(name=name, amount=whole(amount), currency=currency, description=description)
         body = {"period": period, "interval": interval, "item": item, "notes": with_key(key, notes)}
-        return Plan.read(self.calls.post("plans", body=body))
+        return self.calls.post(Plan.read, "plans", body=body)
 
     def plan(self, plan_id: str) -> Plan:
         return Plan.read(self.calls.get("plans/{}", plan_id))
@@ -63,7 +63,7 @@ class Razorpay(Money):
             offer_id=offer_id,
             notes=with_key(key, notes),
         )
-        return Subscription.read(self.calls.post("subscriptions", body=body))
+        return self.calls.post(Subscription.read, "subscriptions", body=body)
 
     def subscription(self, subscription_id: str) -> Subscription:
         return Subscription.read(self.calls.get("subscriptions/{}", subscription_id))
@@ -81,7 +81,7 @@ class Razorpay(Money):
     def cancel_subscription(self, subscription_id: str, *, at_cycle_end: bool) -> Subscription:
         """End it. At the end of the cycle: nothing in the answer, and no event, shows that, and nothing undoes it."""
         body = {"cancel_at_cycle_end": at_cycle_end}
-        return Subscription.read(self.calls.post("subscriptions/{}/cancel", subscription_id, body=body))
+        return self.calls.post(Subscription.read, "subscriptions/{}/cancel", subscription_id, body=body)
 
     def update_subscription(
         self, subscription_id: str, *, when: When, plan_id: str = "", quantity: int | None = None,
@@ -95,8 +95,7 @@ class Razorpay(Money):
             schedule_change_at=when,
             customer_notify=customer_notify,
         )
-        answer = self.calls.post("subscriptions/{}", subscription_id, body=body, method="PATCH")
-        return Subscription.read(answer)
+        return self.calls.post(Subscription.read, "subscriptions/{}", subscription_id, body=body, method="PATCH")
 
     def scheduled_changes(self, subscription_id: str) -> Subscription:
         """The subscription as it will be after a change that was put off to the end of the cycle."""
@@ -105,15 +104,15 @@ class Razorpay(Money):
 
     def cancel_scheduled_changes(self, subscription_id: str) -> Subscription:
         """Drop a change that was put off; a cancellation at the end of the cycle stays."""
-        return Subscription.read(self.calls.post("subscriptions/{}/cancel_scheduled_changes", subscription_id))
+        return self.calls.post(Subscription.read, "subscriptions/{}/cancel_scheduled_changes", subscription_id)
 
     def pause_subscription(self, subscription_id: str) -> Subscription:
         """Stop charging from now on; only an active one can be paused."""
-        return Subscription.read(self.calls.post("subscriptions/{}/pause", subscription_id, body={"pause_at": "now"}))
+        return self.calls.post(Subscription.read, "subscriptions/{}/pause", subscription_id, body={"pause_at": "now"})
 
     def resume_subscription(self, subscription_id: str) -> Subscription:
         """Charge again; what a customer has paused by UPI only they can resume."""
-        return Subscription.read(self.calls.post("subscriptions/{}/resume", subscription_id, body={"resume_at": "now"}))
+        return self.calls.post(Subscription.read, "subscriptions/{}/resume", subscription_id, body={"resume_at": "now"})
 
     # Customers -----------------------------------------------------------------------------------
     def customer_for(
@@ -121,7 +120,7 @@ class Razorpay(Money):
     ) -> Customer:
         """The customer with that address and number, made if there is none; so it may be repeated."""
         body = given(name=name, email=email, contact=contact, gstin=gstin, notes=dict(notes or {}), fail_existing="0")
-        return Customer.read(self.calls.post("customers", body=body))
+        return self.calls.post(Customer.read, "customers", body=body)
 
 
 def client(*, base_url: str, key_id: str, key_secret: str) -> Razorpay:

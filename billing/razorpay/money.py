@@ -39,7 +39,7 @@ class Money:
     def capture(self, payment_id: str, *, amount: int, currency: str = "INR") -> Payment:
         """Take what was authorised. BadRequest when it was captured before: then fetch it."""
         body = {"amount": whole(amount), "currency": currency}
-        return Payment.read(self.calls.post("payments/{}/capture", payment_id, body=body))
+        return self.calls.post(Payment.read, "payments/{}/capture", payment_id, body=body)
 
     # Refunds -------------------------------------------------------------------------------------
     def create_refund(
@@ -55,7 +55,7 @@ class Money:
             raise ValueError("the key of a refund has 10 to 64 letters, digits, _ and -")
         body = given(amount=whole(amount), speed=speed, receipt=receipt, notes=with_key(key, notes))
         headers = {"X-Refund-Idempotency": key}
-        return Refund.read(self.calls.post("payments/{}/refund", payment_id, body=body, headers=headers))
+        return self.calls.post(Refund.read, "payments/{}/refund", payment_id, body=body, headers=headers)
 
     def refund(self, refund_id: str) -> Refund:
         return Refund.read(self.calls.get("refunds/{}", refund_id))
@@ -78,7 +78,7 @@ class Money:
     ) -> Order:
         """A purchase to be paid at once; ``receipt`` is ours, of at most 40 characters."""
         body = given(amount=whole(amount), currency=currency, receipt=receipt, notes=with_key(key, notes))
-        return Order.read(self.calls.post("orders", body=body))
+        return self.calls.post(Order.read, "orders", body=body)
 
     def order(self, order_id: str) -> Order:
         return Order.read(self.calls.get("orders/{}", order_id))
@@ -119,7 +119,7 @@ class Money:
             expire_by=seconds(expire_by) if expire_by else None,
             notes=with_key(key, notes),
         )
-        return PaymentLink.read(self.calls.post("payment_links", body=body))
+        return self.calls.post(PaymentLink.read, "payment_links", body=body)
 
     def link(self, link_id: str) -> PaymentLink:
         return PaymentLink.read(self.calls.get("payment_links/{}", link_id))
