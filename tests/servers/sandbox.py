@@ -1,4 +1,4 @@
-"""The sandbox as a real process: imitations of OpenRouter, Google and a mail server on loopback ports."""
+"""The sandbox as a real process: imitations of OpenRouter, Google, Razorpay and a mail server on loopback ports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from tests.servers.process import ServerProcess, free_port
 KEY = "sk-or-v1-sandbox"
 GOOGLE_CLIENT_ID = "sandbox-client"
 GOOGLE_CLIENT_SECRET = "sandbox-secret"
+RAZORPAY_KEY_ID = "rzp_test_sandbox0000001"
+RAZORPAY_KEY_SECRET = "sandbox-razorpay-secret-not-secret"
+RAZORPAY_WEBHOOK_SECRET = "sandbox-razorpay-webhook-secret-0000000001"
 
 
 def answers(url: str) -> bool:
@@ -64,6 +67,11 @@ class Sandbox:
             "GOOGLE_CLIENT_ID": GOOGLE_CLIENT_ID,
             "GOOGLE_CLIENT_SECRET": GOOGLE_CLIENT_SECRET,
             "GOOGLE_BASE_URL": f"{self.url}/google",
+            "RAZORPAY_KEY_ID": RAZORPAY_KEY_ID,
+            "RAZORPAY_KEY_SECRET": RAZORPAY_KEY_SECRET,
+            "RAZORPAY_WEBHOOK_SECRET": RAZORPAY_WEBHOOK_SECRET,
+            "RAZORPAY_BASE_URL": f"{self.url}/razorpay",
+            "RAZORPAY_CHECKOUT_URL": f"http://localhost:{self.port}/razorpay/checkout.js",
             "EMAIL_URL": f"smtp://127.0.0.1:{self.smtp_port}",
         }
 
