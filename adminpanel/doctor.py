@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import urlsplit
+
+from adminpanel.doctor_findings import Finding, Level, is_loopback
+from adminpanel.doctor_payments import Payments, judge_payments
 
 SHORTEST_SECRET = 50
 SHORTEST_WEBHOOK_SECRET = 32
@@ -18,29 +20,6 @@ SHORTEST_WEBHOOK_SECRET = 32
 PATIENCE_SECONDS = 120
 API_ROLES = ("anon", "authenticated", "service_role")
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
-
-
-class Level(StrEnum):
-    """How a finding is meant; only the last two need somebody to act."""
-
-    OK = "ok"
-    IMITATED = "imitated"
-    OFF = "off"
-    MISSING = "missing"
-    UNSAFE = "unsafe"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence about one subject."""
-
-    level: Level
-    subject: str
-    text: str
-
-    @property
-    def needs_action(self) -> bool:
-        return self.level in {Level.MISSING, Level.UNSAFE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +78,7 @@ class Facts:
     redis_error: str | None = None  # None: not configured; empty: it answers
     upstreams: Mapping[str, str] = field(default_factory=dict)
     static_files: int = 0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host in {"localhost", ""} or host.endswith(".localhost") or host.startswith("/"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    payments: Payments | None = None  # None: off, or its tables are not there
 
 
 def is_far(host: str) -> bool:
@@ -291,6 +261,7 @@ def judge(facts: Facts) -> list[Finding]:
         judge_database(facts.database, debug=facts.configuration.debug),
         judge_upstreams(facts),
         judge_services(facts.configuration),
+        judge_payments(facts.payments),
         judge_work(facts),
     )
     return [finding for part in parts for finding in part]

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 
 from accounts.models import OutgoingMail
 from adminpanel.doctor import API_ROLES, Configuration, Database, Facts, Work
+from adminpanel.doctor_payment_probes import look_at_payments
 from chat.models import AIModel
 from chat.upstreams import OPENROUTER, Upstream, upstreams
 from oneai import env
@@ -175,4 +176,5 @@ def examine() -> Facts:
         redis_error=look_at_redis(),
         upstreams=look_at_upstreams(),
         static_files=count_static_files(),
+        payments=look_at_payments(database_answers=not (database.error or database.pending)),
     )
