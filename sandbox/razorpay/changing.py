@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import invoicing, lifecycle, paying
+from . import authenticating, invoicing, lifecycle, paying
 from .account import Account
 from .asked import Asked
 from .cycles import days_between
@@ -202,13 +202,13 @@ def change_method(
         raise Refused(f"The payment method can't be changed in {subscription.status} state", field="status")
     if subscription.method in ("upi", "emandate") and instrument.method != "card":
         raise Refused("A subscription paid by UPI or eMandate can change to a card only", field="method")
-    lifecycle.check_instrument(subscription, instrument)
+    authenticating.check_instrument(subscription, instrument)
     subscription.email, subscription.contact = email or subscription.email, contact or subscription.contact
     invoice = account.invoices.find(subscription.open_invoice)
     if invoice is not None:
         order = account.orders.get(invoice.order_id)
     else:
-        token = lifecycle.TOKENS[instrument.method]
+        token = authenticating.TOKENS[instrument.method]
         order = paying.new_order(account, token, subscription.plan.currency, subscription=subscription)
     payment = paying.attempt(
         account,
@@ -264,7 +264,7 @@ def authorised_late(account: Account, payment: Payment) -> None:
     subscription = account.subscriptions.get(order.subscription_id)
     invoice = account.invoices.find(payment.invoice_id)
     if subscription.status == "created":
-        lifecycle.authenticated(account, subscription, payment)
+        authenticating.authenticated(account, subscription, payment)
     elif invoice is not None and invoice.status == "issued":
         lifecycle.invoice_paid(account, subscription, invoice, payment)
     elif invoice is not None:  # paid by another attempt meanwhile: it stays captured, beside the other

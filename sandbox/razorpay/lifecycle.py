@@ -1,132 +1,27 @@
-"""The life of a subscription: authentication, cycles, charges and retries, pause, cancellation, the end."""
+"""The life of a subscription once it is authenticated: cycles, charges and retries, pause, cancellation, the end."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from . import invoicing, paying
 from .account import Account
 from .cycles import DAY
-from .invoice import Customer, Invoice
-from .money import Instrument, Order, Payment
+from .invoice import Invoice
+from .money import Instrument, Payment
 from .refusals import Refused
 from .subscription import MAX_ATTEMPTS, Subscription
 
 UNAIDED_LIMIT = 15_000_00  # INR, automatic debit without the customer, by domestic card or UPI
-MANDATE_LIMITS = {"upi": 1_00_000_00, "emandate": 1_00_00_000_00}
-TOKENS = {"card": 500, "upi": 100, "emandate": 100, "netbanking": 100}
 
 
-# Authentication ----------------------------------------------------------------------------------
-def due_at_authentication(subscription: Subscription, instrument: Instrument) -> int:
-    """What the authentication takes: the first cycle, add-ons, or a token amount that goes back."""
-    upfront = sum(addon.total for addon in subscription.addons)
-    if subscription.start_at is None:
-        return subscription.amount + upfront
-    return upfront or TOKENS[instrument.method]
-
-
-def check_instrument(subscription: Subscription, instrument: Instrument) -> None:
-    """Refuses a way of paying that the subscription's currency or amount does not allow."""
-    if subscription.plan.currency != "INR" and instrument.method != "card":
-        raise Refused("Payment method is not available for this currency", field="method")
-    limit = MANDATE_LIMITS.get(instrument.method)
-    if limit is not None and subscription.amount > limit:
-        raise Refused(f"Amount exceeds the limit of a {instrument.method} mandate", field="amount")
-
-
-def authenticate(
-    account: Account,
-    subscription: Subscription,
-    instrument: Instrument,
-    ok: bool,
-    *,
-    email: str = "",
-    contact: str = "",
-    error: dict[str, str] | None = None,
-) -> Payment:
-    """The customer's first payment. One that fails leaves the subscription as it was. Raises Refused."""
-    if subscription.status != "created":
-        raise Refused(f"Subscription is not in created state: it is {subscription.status}", field="status")
-    check_instrument(subscription, instrument)
-    subscription.email, subscription.contact = email, contact
-    payment = paying.attempt(
-        account,
-        _first_order(account, subscription, instrument),
-        instrument,
-        ok,
-        email=email,
-        contact=contact,
-        description="Authorization payment for the subscription",
-        error=error,
-    )
-    if ok:
-        authenticated(account, subscription, payment)
-    return payment
-
-
-def _first_order(account: Account, subscription: Subscription, instrument: Instrument) -> Order:
-    open_invoice = account.invoices.find(subscription.open_invoice)
-    if open_invoice is not None:  # a first payment failed: the same invoice is tried again
-        return account.orders.get(open_invoice.order_id)
-    amount, now = due_at_authentication(subscription, instrument), account.now()
-    order = paying.new_order(account, amount, subscription.plan.currency, subscription=subscription)
-    if subscription.start_at is None:
-        invoice = invoicing.issue(account, subscription, order, now, replace(subscription, anchor=now).begins(1))
-        subscription.open_invoice = invoice.id
-    elif subscription.addons:
-        invoice = invoicing.issue(account, subscription, order, now, subscription.start_at, plan_too=False)
-        subscription.open_invoice = invoice.id
-    return order
-
-
-def _customer(account: Account, subscription: Subscription, payment: Payment) -> Customer:
-    known = account.customers.find(subscription.customer_id)
-    if known is None:
-        known = next((one for one in account.customers if one.email and one.email == subscription.email), None)
-    if known is None:
-        key = account.new_id("cust")
-        known = Customer(key, None, payment.email, payment.contact, None, {}, account.now())
-        account.customers.add(key, known)
-    return known
-
-
-def authenticated(account: Account, subscription: Subscription, payment: Payment) -> None:
-    """The first payment came through: the mandate stands, and an immediate start is a first cycle."""
-    customer = _customer(account, subscription, payment)
-    subscription.customer_id, subscription.token_id = customer.id, account.new_id("token")
-    subscription.instrument, subscription.status = payment.instrument, "authenticated"
-    subscription.last_payment, subscription.open_invoice = payment.id, None
-    payment.customer_id, payment.token_id = customer.id, subscription.token_id
-    invoice = account.invoices.find(payment.invoice_id)
-    if invoice is not None:
-        invoice.customer = customer
-        invoicing.take_addons(subscription, invoice)
-        paying.paid_invoice(account, invoice, payment)
-    _emit(account, subscription, "authenticated")
-    if subscription.start_at is not None:
-        if invoice is None and payment.captured:
-            paying.refund(account, payment, None, notes={"reason": "token amount"})
-        plan_next(account, subscription)
-        return
-    subscription.start_at = subscription.anchor = account.now()
-    _begin(subscription)
-    subscription.set_end()
-    subscription.status = "active"
-    subscription.paid_count = 1
-    subscription.charge_at = subscription.current_end
-    _emit(account, subscription, "activated")
-    _emit(account, subscription, "charged")
-    _after_charge(account, subscription)
-
-
-def _emit(account: Account, subscription: Subscription, name: str) -> None:
+def emit(account: Account, subscription: Subscription, name: str) -> None:
+    """An event about a subscription, with the payment that was tried last."""
     payment = account.payments.find(subscription.last_payment)
     account.emit(f"subscription.{name}", subscription=subscription, payment=payment)
 
 
 # Cycles ------------------------------------------------------------------------------------------
-def _begin(subscription: Subscription) -> None:
+def begin(subscription: Subscription) -> None:
+    """The next cycle begins, paid or not."""
     subscription.current_start = subscription.begins(subscription.since)
     subscription.current_end = subscription.begins(subscription.since + 1)
     subscription.since += 1
@@ -179,7 +74,7 @@ def charge_next(account: Account, subscription: Subscription, ok: bool | None = 
     if subscription.scheduled:
         invoicing.apply_scheduled(account, subscription)
     first = subscription.status == "authenticated"
-    _begin(subscription)
+    begin(subscription)
     start, end = subscription.current_start or 0, subscription.current_end or 0
     order = paying.new_order(
         account, invoicing.total(subscription), subscription.plan.currency, subscription=subscription
@@ -193,7 +88,7 @@ def charge_next(account: Account, subscription: Subscription, ok: bool | None = 
     if first:
         subscription.status = "active"
         subscription.last_payment = None
-        _emit(account, subscription, "activated")
+        emit(account, subscription, "activated")
     subscription.open_invoice = invoice.id
     delay = account.habits.debit_delay_seconds
     if delay and ok is None and subscription.instrument and subscription.instrument.kind != "card_international":
@@ -241,18 +136,19 @@ def invoice_paid(account: Account, subscription: Subscription, invoice: Invoice,
     if invoice.id == subscription.open_invoice:
         subscription.open_invoice = None
     if subscription.over or subscription.status == "paused":
-        _emit(account, subscription, "charged")
+        emit(account, subscription, "charged")
         return
     again = subscription.status in ("pending", "halted")
     subscription.status, subscription.auth_attempts = "active", 0
     subscription.charge_at = subscription.current_end
     if again:
-        _emit(account, subscription, "activated")
-    _emit(account, subscription, "charged")
-    _after_charge(account, subscription)
+        emit(account, subscription, "activated")
+    emit(account, subscription, "charged")
+    after_charge(account, subscription)
 
 
-def _after_charge(account: Account, subscription: Subscription) -> None:
+def after_charge(account: Account, subscription: Subscription) -> None:
+    """What a paid cycle leads to: the next one, or the end."""
     if subscription.remaining:
         plan_next(account, subscription)
     else:
@@ -265,7 +161,7 @@ def _charge_failed(account: Account, subscription: Subscription, payment: Paymen
     if subscription.auth_attempts < MAX_ATTEMPTS:
         subscription.status = "pending"
         subscription.charge_at = account.now() + DAY
-        _emit(account, subscription, "pending")
+        emit(account, subscription, "pending")
     else:
         halt(account, subscription)
     plan_next(account, subscription)
@@ -276,7 +172,7 @@ def halt(account: Account, subscription: Subscription) -> None:
     subscription.status = "halted"
     subscription.open_invoice = None
     subscription.charge_at = subscription.current_end if subscription.remaining else None
-    _emit(account, subscription, "halted")
+    emit(account, subscription, "halted")
 
 
 # Stops and ends ----------------------------------------------------------------------------------
@@ -289,7 +185,7 @@ def pause(account: Account, subscription: Subscription, by: str) -> None:
         raise Refused(f"Subscription can't be paused in {subscription.status} state", field="status")
     subscription.status, subscription.charge_at = "paused", None
     subscription.paused_at, subscription.pause_initiated_by = account.now(), by
-    _emit(account, subscription, "paused")
+    emit(account, subscription, "paused")
 
 
 def resume(account: Account, subscription: Subscription, by: str) -> None:
@@ -303,7 +199,7 @@ def resume(account: Account, subscription: Subscription, by: str) -> None:
     subscription.set_end()
     subscription.status, subscription.pause_initiated_by = "active", None
     subscription.charge_at = subscription.begins(subscription.since) if subscription.remaining else None
-    _emit(account, subscription, "resumed")
+    emit(account, subscription, "resumed")
     plan_next(account, subscription)
 
 
@@ -315,7 +211,7 @@ def cancel(account: Account, subscription: Subscription, by: str) -> None:
     subscription.charge_at, subscription.cancel_initiated_by = None, by
     subscription.cancels_at_end = False
     subscription.scheduled, subscription.change_scheduled_at = {}, None
-    _emit(account, subscription, "cancelled")
+    emit(account, subscription, "cancelled")
 
 
 def cancel_at_end(account: Account, subscription: Subscription) -> None:
@@ -351,4 +247,4 @@ def complete(account: Account, subscription: Subscription) -> None:
 def _complete(account: Account, subscription: Subscription) -> None:
     subscription.status, subscription.ended_at, subscription.charge_at = "completed", account.now(), None
     subscription.cancels_at_end = False
-    _emit(account, subscription, "completed")
+    emit(account, subscription, "completed")

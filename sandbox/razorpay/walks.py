@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sandbox.control import answer, fields
 
-from . import changing, lifecycle, paying
+from . import authenticating, changing, lifecycle, paying
 from .account import Account, paged
 from .asked import Asked
 from .control import BASE, account_of, one_of, refusing
@@ -33,7 +33,7 @@ def instrument_of(asked: Asked) -> Instrument:
 # Subscriptions -----------------------------------------------------------------------------------
 def authenticate(account: Account, subscription: Subscription, asked: Asked) -> Payment:
     """The first payment: `method`, `ok`, `works`, `email`, `contact`."""
-    return lifecycle.authenticate(
+    return authenticating.authenticate(
         account,
         subscription,
         instrument_of(asked),
