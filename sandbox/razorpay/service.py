@@ -33,6 +33,7 @@ class Service:
         self.clock = Clock()
         self.accounts = {keys.mode: Account(keys, self.clock, base_url) for keys in (TEST, LIVE)}
         self.faults: list[Fault] = []
+        self._moving = asyncio.Lock()
         self._advancing = False
         self.reset()
 
@@ -59,24 +60,29 @@ class Service:
 
         With `settle` webhooks are delivered before time goes on; False when they took too long.
         """
-        self._advancing = True
+        async with self._moving:
+            self._advancing = True
+            try:
+                return await self._advance(moment, settle)
+            finally:
+                self._advancing = False
+
+    async def _advance(self, moment: int, settle: bool) -> bool:
         settled, done = True, 0
-        try:
-            while (at := self.clock.next_due()) is not None and at <= moment:
-                if at > self.clock.now():
-                    if settle:
-                        settled = await self._settle() and settled
-                    self.clock.set(at)
-                self.clock.run_next(at)
+        while True:
+            if settle:  # first: a delivery that fails plans the next attempt
+                settled = await self._settle() and settled
+            at = self.clock.next_due()
+            if at is None or at > moment:
+                break
+            if at > self.clock.now():
+                self.clock.set(at)
+            while self.clock.run_next(at):
                 done += 1
                 if done % TASKS_AT_A_TIME == 0:
                     await asyncio.sleep(0)
-            if settle:
-                settled = await self._settle() and settled
-            if moment > self.clock.now():
-                self.clock.set(moment)
-        finally:
-            self._advancing = False
+        if moment > self.clock.now():
+            self.clock.set(moment)
         return settled
 
     async def _settle(self) -> bool:
