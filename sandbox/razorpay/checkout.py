@@ -23,7 +23,7 @@ from .service import Service
 
 STATIC = Path(__file__).parent / "static"
 FILES = {
-    "/razorpay/checkout/v1/checkout.js": ("checkout.js", "text/javascript"),
+    "/razorpay/checkout.js": ("checkout.js", "text/javascript"),
     "/razorpay/checkout/frame.js": ("frame.js", "text/javascript"),
     "/razorpay/checkout/checkout.css": ("checkout.css", "text/css"),
 }

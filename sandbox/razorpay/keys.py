@@ -17,9 +17,9 @@ class Keys:
     account_id: str
 
 
-TEST = Keys("test", "rzp_test_sandbox0000001", "sandbox-test-key-secret-0001", "acc_SandboxTest001")
-LIVE = Keys("live", "rzp_live_sandbox0000001", "sandbox-live-key-secret-0001", "acc_SandboxLive001")
-WEBHOOK_SECRET = "sandbox-razorpay-webhook-secret-0001"
+TEST = Keys("test", "rzp_test_sandbox0000001", "sandbox-razorpay-secret-not-secret", "acc_SandboxTest001")
+LIVE = Keys("live", "rzp_live_sandbox0000001", "sandbox-razorpay-live-secret-not-secret", "acc_SandboxLive001")
+WEBHOOK_SECRET = "sandbox-razorpay-webhook-secret-0000000001"
 WRONG_SECRET = "not-the-secret-of-anybody-0000000000"
 
 

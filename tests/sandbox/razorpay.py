@@ -16,9 +16,9 @@ from typing import Any
 
 from tests.sandbox.wire import Client, Reply
 
-KEY, SECRET = "rzp_test_sandbox0000001", "sandbox-test-key-secret-0001"
-LIVE_KEY, LIVE_SECRET = "rzp_live_sandbox0000001", "sandbox-live-key-secret-0001"
-WEBHOOK_SECRET = "sandbox-razorpay-webhook-secret-0001"
+KEY, SECRET = "rzp_test_sandbox0000001", "sandbox-razorpay-secret-not-secret"
+LIVE_KEY, LIVE_SECRET = "rzp_live_sandbox0000001", "sandbox-razorpay-live-secret-not-secret"
+WEBHOOK_SECRET = "sandbox-razorpay-webhook-secret-0000000001"
 DAY = 86_400
 
 
