@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -54,8 +55,12 @@ def _surroundings(options: Mapping[str, str]) -> Surroundings:
     if callback:
         _local(callback)
     hidden = {name: options[name] for name in OPTIONS if options.get(name)}
-    filled = {name: options[name] for name in FILLED if options.get(name)}
-    return Surroundings("/razorpay/checkout/frame", hidden, filled, origin, "" if origin else callback)
+    return Surroundings("/razorpay/checkout/frame", hidden, _filled(options), origin, "" if origin else callback)
+
+
+def _filled(options: Mapping[str, str]) -> dict[str, str]:
+    found = {name: options[name] for name in FILLED if options.get(name)}
+    return found | ({"method": options["failing"]} if options.get("failing") else {})
 
 
 def _account(service: Service, options: Mapping[str, str]) -> Account:
@@ -181,7 +186,7 @@ async def pay_hosted(request: web.Request) -> web.Response:
     except Refused as no:
         return checkout_page.refused(str(no), Surroundings("", {}, {}))
     form = _texts(await request.post())
-    return await _paid(account, wanted, around, form)
+    return await _paid(account, wanted, replace(around, filled=_filled(form)), form)
 
 
 async def file(request: web.Request) -> web.Response:

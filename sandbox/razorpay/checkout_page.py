@@ -112,9 +112,12 @@ def back(to: str, fields: Mapping[str, str]) -> web.Response:
     return _page("Back", body, Surroundings("", {}, {}), leads_to=f"{parts.scheme}://{parts.netloc}")
 
 
+TITLES = {"card": "Card", "upi": "UPI", "emandate": "eMandate", "netbanking": "Net banking"}
+
+
 def _section(method: str, name: str, inside: str, price: str, open_: bool) -> str:
     return (
-        f"<details name='method'{' open' if open_ else ''}><summary>{name}</summary><div>{inside}"
+        f"<details name='method'{' open' if open_ else ''}><summary>{TITLES[method]}</summary><div>{inside}"
         f"<button name='method' value='{method}'>Pay {price} by {name}</button>"
         f"<button name='failing' value='{method}' class='second'>Let it fail</button></div></details>"
     )
@@ -175,8 +178,10 @@ def form(
         f"{_head(title, about, around)}<p class='amount'>{prices['card_international']}</p>"
         f"<form method='post' action='{escape(around.action)}'>{hidden}"
         f"{f'<p class=error role=alert>{escape(error)}</p>' if error else ''}"
+        "<div class='row'>"
         f"<label>E-mail<input type='email' name='email' value='{escape(around.filled.get('email', ''))}'></label>"
         f"<label>Phone<input type='tel' name='contact' value='{escape(around.filled.get('contact', ''))}'></label>"
+        "</div>"
         f"{ways}"
         "<details><summary>What may go wrong</summary><div>"
         f"<label>The signature that the site is given<select name='signature'>{signatures}</select></label>"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.sandbox.razorpay import LIVE_KEY, LIVE_SECRET, SECRET, Razorpay, Receiver, basic
 from tests.sandbox.wire import Client
+from tests.servers.process import ROOT
 
 PLANS = "/razorpay/v1/plans"
 NO_ANSWER = (BadStatusLine, ConnectionError)
@@ -198,6 +199,13 @@ def test_subscriptions_may_be_switched_off(razorpay: Razorpay) -> None:
 def test_control_calls_say_what_is_wrong(razorpay: Razorpay, call: str, body: object) -> None:
     status, said = razorpay.box.call("POST", f"/_control/razorpay/{call}", body)
     assert status == 400 and said["error"]
+
+
+def test_the_readme_lists_every_walk(razorpay: Razorpay) -> None:
+    said = razorpay.box.call("POST", f"/_control/razorpay/subscription/{razorpay.subscribe()}/none", {})[1]["error"]
+    text = (ROOT / "sandbox" / "README.md").read_text(encoding="utf-8")
+    walks = said.removeprefix("walk: one of ").split(", ")
+    assert len(walks) == 11 and [walk for walk in walks if f"`{walk}`" not in text] == []
 
 
 def test_a_clock_that_runs_goes_on_from_where_it_was_moved(box: Client) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from itertools import pairwise
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.sandbox.razorpay import DAY, WEBHOOK_SECRET, Razorpay, Receiver, wait_for
+from tests.servers.sandbox import Sandbox
 
 NEW = "another-webhook-secret-of-the-sandbox"
 
@@ -217,3 +220,27 @@ def test_time_passes_only_once_each_moment_was_told(razorpay: Razorpay, receiver
 def test_the_live_mode_has_a_webhook_of_its_own(razorpay: Razorpay, receiver: Receiver) -> None:
     assert razorpay.control("webhooks?mode=live")["url"] is None
     assert razorpay.control("webhooks")["url"] == receiver.url
+
+
+def test_a_sandbox_may_be_started_with_a_target(receiver: Receiver, tmp_path: Path) -> None:
+    own = Sandbox(tmp_path, razorpay_webhook=receiver.url)
+    own.start()
+    try:
+        own.control("razorpay/reset", {})
+        settings = own.razorpay_settings()
+        plan = {"period": "monthly", "interval": 1, "item": {"name": "Pro", "amount": 49_900, "currency": "INR"}}
+        auth = (settings["RAZORPAY_KEY_ID"], settings["RAZORPAY_KEY_SECRET"])
+        with httpx.Client(base_url=settings["RAZORPAY_BASE_URL"], auth=auth) as client:
+            made = client.post("/v1/plans", json=plan).json()
+            key = client.post("/v1/subscriptions", json={"plan_id": made["id"], "total_count": 3}).json()["id"]
+        own.razorpay_walk(key, "authenticate", method="upi")
+        own.razorpay_advance(days=32)
+        assert receiver.names.count("subscription.charged") == 2
+        assert all(hook.signed_by(settings["RAZORPAY_WEBHOOK_SECRET"]) for hook in receiver.hooks)
+        assert len(own.razorpay_events(event="subscription.charged", about=key)) == 2
+        assert own.razorpay_webhooks(mode="hold")["url"] == receiver.url
+        with pytest.raises(AssertionError, match="active"):
+            own.razorpay_walk(key, "authenticate")
+        assert b"class Razorpay" in httpx.get(settings["RAZORPAY_CHECKOUT_URL"]).content
+    finally:
+        own.stop()

@@ -32,10 +32,20 @@ class Sandbox:
     """`python -m sandbox` on two free ports."""
 
     def __init__(
-        self, folder: Path, *, pace: str = "fast", port: int | None = None, smtp_port: int | None = None
+        self,
+        folder: Path,
+        *,
+        pace: str = "fast",
+        port: int | None = None,
+        smtp_port: int | None = None,
+        razorpay_webhook: str = "",
     ) -> None:
-        """``pace`` is how quickly its models write: human, fast or none (as fast as it goes out)."""
+        """``pace`` is how quickly its models write: human, fast or none (as fast as it goes out).
+
+        Razorpay's events go to ``razorpay_webhook`` from the start and after each reset.
+        """
         self.pace = pace
+        self.razorpay_webhook = razorpay_webhook
         self.port = port or free_port()
         self.smtp_port = smtp_port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -55,6 +65,8 @@ class Sandbox:
             "--pace",
             self.pace,
         ]
+        if self.razorpay_webhook:
+            command += ["--razorpay-webhook", self.razorpay_webhook]
         self._server = ServerProcess(command, log_path=self.log_path)
         self._server.start()
         self._server.wait_until(lambda: answers(self.url))

@@ -65,13 +65,14 @@
       overlay.addEventListener("click", () => {
         if (this._modal.backdropclose) this._dismiss();
       });
+      const wide = window.innerWidth > 480;
       const frame = styled(document.createElement("iframe"), {
         border: "0",
         width: "100%",
         maxWidth: "420px",
         height: "100%",
-        maxHeight: "720px",
-        borderRadius: window.innerWidth > 480 ? "12px" : "0",
+        maxHeight: wide ? "720px" : "none",
+        borderRadius: wide ? "12px" : "0",
         background: "#fff",
       });
       frame.className = "razorpay-checkout-frame";
