@@ -13,6 +13,7 @@ from .clock import Clock
 from .events import Event, body_of
 from .invoice import Customer, Invoice
 from .keys import Keys
+from .link import PaymentLink
 from .money import Dispute, Order, Payment, Refund
 from .refusals import unknown_id
 from .subscription import Addon, Plan, Subscription
@@ -104,6 +105,7 @@ class Account:
         self.payments: Shelf[Payment] = Shelf()
         self.refunds: Shelf[Refund] = Shelf()
         self.disputes: Shelf[Dispute] = Shelf()
+        self.links: Shelf[PaymentLink] = Shelf()
         self.events: Shelf[Event] = Shelf()
         self.refund_keys: dict[str, tuple[bytes, Refund]] = {}
         self.webhooks.clear(manner)
@@ -133,6 +135,7 @@ class Account:
             "pay": self.payments,
             "rfnd": self.refunds,
             "disp": self.disputes,
+            "plink": self.links,
         }
 
     def any_object(self, key: str) -> Any:

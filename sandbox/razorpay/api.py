@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sandbox.world import WORLD
 
-from . import faults, for_payments, for_subscriptions
+from . import faults, for_links, for_payments, for_subscriptions
 from .account import Account
 from .asked import Asked
 from .keys import same
@@ -33,7 +33,7 @@ def _compiled(routes: Mapping[str, Handler]) -> list[tuple[str, re.Pattern[str],
     return found
 
 
-ROUTES = _compiled(for_subscriptions.ROUTES | for_payments.ROUTES)
+ROUTES = _compiled(for_subscriptions.ROUTES | for_payments.ROUTES | for_links.ROUTES)
 
 
 def _credentials(request: web.Request) -> tuple[str, str]:

@@ -122,6 +122,8 @@ async def _paid(account: Account, wanted: Purchase, around: Surroundings, form: 
         return _failed(account, wanted, around, payment)
     if form.get("action") == "vanish":
         return checkout_page.done("Paid", "The payment came through, and the browser is not told.", around)
+    if wanted.link is not None and (back := wanted.link.way_back(payment, account.keys.secret)):
+        return web.Response(status=303, headers={"Location": back})
     answer = purchase.answer_of(account, wanted, payment, _signature(account, form))
     if around.callback:
         return checkout_page.back(around.callback, answer)
@@ -162,7 +164,11 @@ def _hosted(request: web.Request) -> tuple[Account, Purchase, Surroundings]:
     key = request.match_info["key"]
     service = _service(request)
     account = next(
-        (one for one in service.accounts.values() if one.subscriptions.find(key) or one.invoices.find(key)),
+        (
+            one
+            for one in service.accounts.values()
+            if one.subscriptions.find(key) or one.invoices.find(key) or one.links.find(key)
+        ),
         None,
     )
     if account is None:

@@ -86,6 +86,12 @@ def _head(title: str, about: str, around: Surroundings) -> str:
     return f"<header><div><h1>{escape(title)}</h1><p>{escape(about)}</p></div>{close}</header>"
 
 
+def origin_of(address: str) -> str:
+    """Scheme, host and port of an address; empty for none."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+
 def refused(why: str, around: Surroundings) -> web.Response:
     """Nothing can be paid here."""
     close = "<button type='button' data-close>Close</button>" if around.origin else ""
@@ -109,7 +115,7 @@ def back(to: str, fields: Mapping[str, str]) -> web.Response:
         f"{_head('Back to the site', parts.netloc, Surroundings('', {}, {}))}"
         f"<form method='post' action='{escape(to)}' data-unattended>{inputs}<button>Go on</button></form>"
     )
-    return _page("Back", body, Surroundings("", {}, {}), leads_to=f"{parts.scheme}://{parts.netloc}")
+    return _page("Back", body, Surroundings("", {}, {}), leads_to=origin_of(to))
 
 
 TITLES = {"card": "Card", "upi": "UPI", "emandate": "eMandate", "netbanking": "Net banking"}
@@ -191,4 +197,5 @@ def form(
         "</div></details>"
         f"<p class='hint'>{escape(mode)} mode · <code>{escape(wanted.key)}</code></p></form>"
     )
-    return _page(title, body, around, kind, answer)
+    leads_to = origin_of(wanted.link.callback_url) if wanted.link else ""
+    return _page(title, body, around, kind, answer, leads_to=leads_to)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .invoice import Invoice
+from .link import PaymentLink
 from .money import Dispute, Order, Payment, Refund
 from .subscription import Subscription
 
 WITH_PAYMENT = ("subscription.charged", "subscription.completed")
 NO_TIME = ("subscription.halted", "payment.dispute.action_required")  # some samples have no created_at at all
-ORDER = ("refund", "subscription", "payment", "order", "invoice", "dispute")
+ORDER = ("refund", "subscription", "payment", "order", "invoice", "dispute", "payment_link")
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ def body_of(
     invoice: Invoice | None = None,
     refund: Refund | None = None,
     dispute: Dispute | None = None,
+    payment_link: PaymentLink | None = None,
 ) -> bytes:
     """The body of an event: what it is about, as it is now."""
     parts: dict[str, dict[str, Any]] = {}
@@ -72,7 +74,13 @@ def body_of(
         parts["subscription"] = subscription.as_json(in_event=True)
     if payment is not None:
         parts["payment"] = payment.as_json(in_subscription_event=subscription is not None)
-    for part, value in (("order", order), ("invoice", invoice), ("refund", refund), ("dispute", dispute)):
+    for part, value in (
+        ("order", order),
+        ("invoice", invoice),
+        ("refund", refund),
+        ("dispute", dispute),
+        ("payment_link", payment_link),
+    ):
         if value is not None:
             parts[part] = value.as_json()
     contains = [part for part in ORDER if part in parts]

@@ -64,6 +64,7 @@ class Order:
     customer_id: str | None = None
     subscription_id: str | None = None
     invoice_id: str | None = None
+    link_id: str | None = None
     amount_paid: int = 0
     attempts: int = 0
     status: str = "created"

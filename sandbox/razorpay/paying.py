@@ -105,6 +105,10 @@ def capture(account: Account, payment: Payment) -> None:
     account.emit("payment.captured", payment=payment)
     if order is not None and first and order.status == "paid":
         account.emit("order.paid", payment=payment, order=order)
+        link = account.links.find(order.link_id)
+        if link is not None and link.status == "created":
+            link.status = "paid"
+            account.emit("payment_link.paid", payment=payment, order=order, payment_link=link)
 
 
 def _return_uncaptured(account: Account, payment: Payment) -> None:

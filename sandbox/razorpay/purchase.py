@@ -9,6 +9,7 @@ from . import authenticating, changing, paying
 from .account import Account
 from .invoice import Invoice
 from .keys import WRONG_SECRET, signed
+from .link import PaymentLink
 from .money import GATEWAY_FAILURE, INSTRUMENTS, Instrument, Order, Payment
 from .refusals import Refused
 from .subscription import Subscription
@@ -35,6 +36,7 @@ class Purchase:
     order: Order | None = None
     invoice: Invoice | None = None
     change: bool = False
+    link: PaymentLink | None = None
 
     @property
     def key(self) -> str:
@@ -57,6 +59,8 @@ class Purchase:
             plan = self.subscription.plan
             each = plan.period if plan.interval == 1 else f"every {plan.interval} periods, {plan.period}"
             return f"{plan.name} · {each}" + (" · another way of paying" if self.change else "")
+        if self.link and self.link.description:
+            return self.link.description
         return "Invoice" if self.invoice else "One payment"
 
     def amount(self, account: Account, instrument: Instrument) -> int:
@@ -99,6 +103,11 @@ def of_link(account: Account, key: str) -> Purchase:
     subscription = account.subscriptions.find(key)
     if subscription is not None:
         return of_subscription(subscription, subscription.status != "created")
+    link = account.links.find(key)
+    if link is not None:
+        if link.status != "created":
+            raise Refused(f"This payment link is {link.status}.")
+        return Purchase(order=link.order, link=link)
     invoice = account.invoices.get(key)
     if invoice.status != "issued":
         raise Refused(f"This invoice is {invoice.status}.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.sandbox.razorpay import DAY, Razorpay, Receiver
+from tests.sandbox.razorpay import DAY, Razorpay, Receiver, hexed
 
 
 def order(razorpay: Razorpay, amount: int = 20_000, **fields: object) -> Any:
@@ -181,3 +182,40 @@ def test_customers_are_made_once_and_edited(razorpay: Razorpay) -> None:
     assert razorpay.ok("PUT", f"/customers/{made['id']}", {"name": "Asha R. Rao"})["name"] == "Asha R. Rao"
     assert razorpay.ok("GET", "/customers")["items"][0]["id"] == made["id"]
     assert razorpay.no("POST", "/customers", {"contact": "1234567"})["field"] == "contact"
+
+
+# Payment links -----------------------------------------------------------------------------------
+def test_a_link_is_paid_on_its_page_and_leads_back_with_a_signature(razorpay: Razorpay, receiver: Receiver) -> None:
+    back = "http://localhost:8000/billing/thanks?from=link"
+    asked = {"amount": 50_000, "currency": "INR", "reference_id": "topup-7", "callback_url": back}
+    link = razorpay.ok("POST", "/payment_links", asked | {"callback_method": "get", "description": "Top-up"})
+    assert (link["status"], link["cancelled_at"], link["amount_paid"]) == ("created", 0, 0)
+    path = link["short_url"].removeprefix(razorpay.box.url)
+    page = razorpay.box.raw("GET", path, b"")
+    assert "Top-up" in page.body.decode() and "http://localhost:8000" in page.headers["content-security-policy"]
+    assert razorpay.box.form(path, {"method": "upi", "vpa": "failure@razorpay"}).status == 200
+    paid_one = razorpay.box.form(path, {"method": "upi", "vpa": "success@razorpay"})
+    assert paid_one.status == 303
+    query = dict(parse_qsl(urlsplit(paid_one.headers["location"]).query))
+    parts = [link["id"], "topup-7", "paid", query["razorpay_payment_id"]]
+    assert query["from"] == "link" and query["razorpay_signature"] == hexed("|".join(parts))
+    razorpay.control("settle", {})
+    (hook,) = [one for one in receiver.hooks if one.name == "payment_link.paid"]
+    assert hook.json["contains"] == ["payment", "order", "payment_link"]
+    after = razorpay.ok("GET", f"/payment_links/{link['id']}")
+    assert (after["status"], after["amount_paid"], len(after["payments"])) == ("paid", 50_000, 1)
+    assert "is paid" in razorpay.box.raw("GET", path, b"").body.decode()
+
+
+def test_links_are_cancelled_or_expire(razorpay: Razorpay, receiver: Receiver) -> None:
+    now = razorpay.advance()
+    asked = {"amount": 50_000, "currency": "INR"}
+    first, second = (razorpay.ok("POST", "/payment_links", asked | {"expire_by": now + 3600}) for _ in range(2))
+    assert razorpay.ok("POST", f"/payment_links/{first['id']}/cancel")["status"] == "cancelled"
+    razorpay.advance(hours=1)
+    assert razorpay.ok("GET", f"/payment_links/{second['id']}")["status"] == "expired"
+    assert receiver.take() == ["payment_link.cancelled", "payment_link.expired"]
+    assert razorpay.no("POST", f"/payment_links/{second['id']}/cancel")
+    assert len(razorpay.ok("GET", "/payment_links")["payment_links"]) == 2
+    for wrong in ({"expire_by": now}, {"callback_url": "https://example.com/"}, {"amount": 1}):
+        assert razorpay.no("POST", "/payment_links", asked | wrong)

@@ -55,6 +55,9 @@ def test_it_walks_through_orders_payments_refunds_and_customers(client: Any, raz
     assert client.payment.fetch_multiple_refund(paid["id"])["count"] == 1
     assert client.payment.fetch_refund_id(paid["id"], refund["id"]) == refund
     assert client.refund.create({"payment_id": paid["id"], "amount": 700})["amount"] == 700
+    link = client.payment_link.create({"amount": 20_000, "currency": "INR"})
+    assert client.payment_link.cancel(link["id"])["status"] == "cancelled"
+    assert client.payment_link.all()["payment_links"] == [client.payment_link.fetch(link["id"])]
     assert client.payment.all({"count": 100})["count"] == client.refund.all()["count"] - 1 == 1
 
 
