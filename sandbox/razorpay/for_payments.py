@@ -115,9 +115,10 @@ def edit_order(account: Account, asked: Asked, _: Headers, key: str) -> dict[str
     return order.as_json()
 
 
-def payments_of_order(account: Account, _: Asked, __: Headers, key: str) -> dict[str, Any]:
-    """Every attempt to pay an order."""
-    return collection(payment.as_json() for payment in reversed(account.orders.get(key).payments))
+def payments_of_order(account: Account, asked: Asked, _: Headers, key: str) -> dict[str, Any]:
+    """The attempts to pay an order, newest first."""
+    rows = paged(reversed(account.orders.get(key).payments), *asked.page(), made=lambda row: row.created_at)
+    return collection(row.as_json() for row in rows)
 
 
 # Payments ----------------------------------------------------------------------------------------
