@@ -6,9 +6,8 @@ import argparse
 import asyncio
 import os
 import sys
-from urllib.parse import urlsplit
 
-from .loopback import is_loopback
+from .loopback import is_loopback, leads_here
 from .pace import PACES
 from .razorpay.keys import WEBHOOK_SECRET
 from .razorpay.service import Target
@@ -29,7 +28,7 @@ def _port(text: str) -> int:
 
 
 def _target(text: str) -> str:
-    if not is_loopback(urlsplit(text).hostname or ""):
+    if not leads_here(text):
         raise argparse.ArgumentTypeError("webhooks go to an address of this machine only")
     return text
 

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from aiohttp import web
 
-from sandbox.loopback import is_loopback
+from sandbox.loopback import leads_here
 from sandbox.world import WORLD
 
 from . import checkout_page, purchase
@@ -40,8 +40,7 @@ def _service(request: web.Request) -> Service:
 
 def _local(address: str) -> str:
     """An address of this machine. Raises Refused."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not is_loopback(parts.hostname or ""):
+    if not leads_here(address):
         raise Refused("The sandbox speaks only to pages of this machine.")
     return address
 

@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from sandbox.control import answer, fields, wrong
-from sandbox.loopback import is_loopback
+from sandbox.loopback import leads_here
 from sandbox.world import WORLD
 
 from .account import Account, Habits
@@ -108,7 +107,7 @@ async def webhooks(request: web.Request) -> web.Response:
         return answer(old.as_json())
     asked = Asked(await fields(request)).only(*old.as_json())
     url = asked.raw("url") if asked.raw("url") is not None else old.url
-    if url is not None and (not isinstance(url, str) or not is_loopback(urlsplit(url).hostname or "")):
+    if url is not None and (not isinstance(url, str) or not leads_here(url)):
         raise Refused("url: an address on this machine")
     names = asked.raw("events") if asked.raw("events") is not None else old.events
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

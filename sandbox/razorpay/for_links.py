@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from sandbox.loopback import is_loopback
+from sandbox.loopback import leads_here
 
 from . import paying
 from .account import Account
@@ -39,7 +38,7 @@ def create(account: Account, asked: Asked, _: Headers) -> dict[str, Any]:
     if expires and expires < now + 15 * 60:
         raise wrong("expire_by", "expire_by should be at least 15 minutes after current time.")
     callback = asked.text("callback_url") or ""
-    if callback and not is_loopback(urlsplit(callback).hostname or ""):
+    if callback and not leads_here(callback):
         raise wrong("callback_url", "The sandbox leads back only to a site on this machine.")
     currency = asked.text("currency") or "INR"
     customer = asked.raw("customer")

@@ -174,7 +174,7 @@ class Webhooks:
         return headers
 
     async def _attempt(self, session: aiohttp.ClientSession, event: Event, signature: str) -> None:
-        url = self.manner.url
+        url, era = self.manner.url, self._era
         if url is None:
             event.state = "unsent"
             return
@@ -194,6 +194,8 @@ class Webhooks:
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             error = type(problem).__name__
             status = None
+        if self._era != era:  # reset meanwhile: what is nobody's any more is not tried again
+            return
         del event.attempts[:-KEPT_ATTEMPTS]
         event.attempts.append(
             {

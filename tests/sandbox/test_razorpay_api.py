@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from http.client import BadStatusLine
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.sandbox.razorpay import LIVE_KEY, LIVE_SECRET, SECRET, Razorpay, Receiver, basic
+from tests.sandbox.razorpay import KEY, LIVE_KEY, LIVE_SECRET, SECRET, Razorpay, Receiver, basic
 from tests.sandbox.wire import Client
 from tests.servers.process import ROOT
 
@@ -180,6 +181,26 @@ def test_subscriptions_may_be_switched_off(razorpay: Razorpay) -> None:
 
 
 # Control -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "address",
+    ["https://example.com", "javascript:alert(1)", "http://[", "http://localhost:x", "http://a b;x.localhost/", "/x"],
+)
+def test_pages_and_callbacks_are_of_this_machine(razorpay: Razorpay, address: str) -> None:
+    query = {"key": KEY, "subscription_id": razorpay.subscribe()}
+    for name in ("origin", "callback_url"):
+        page = razorpay.box.raw("GET", "/razorpay/checkout/frame?" + urlencode(query | {name: address}), b"")
+        assert "only to pages of this machine" in page.body.decode()
+        assert "example.com" not in page.headers["content-security-policy"]
+    back = razorpay.box.raw("GET", "/razorpay/checkout/return?" + urlencode({"to": address}), b"")
+    assert "only to pages of this machine" in back.body.decode() and "<form" not in back.body.decode()
+
+
+def test_what_the_site_says_is_shown_and_never_run(razorpay: Razorpay) -> None:
+    query = {"key": KEY, "subscription_id": razorpay.subscribe(), "name": "<script>x</script>", "email": "'><b>"}
+    page = razorpay.box.raw("GET", "/razorpay/checkout/frame?" + urlencode(query), b"").body.decode()
+    assert "<script>x" not in page and "&lt;script&gt;x" in page and "'><b>" not in page
+
+
 @pytest.mark.parametrize(
     ("call", "body"),
     [

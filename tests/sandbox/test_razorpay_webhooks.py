@@ -177,6 +177,18 @@ def test_after_a_day_of_failures_the_webhook_is_disabled(razorpay: Razorpay, rec
     assert len(receiver.hooks) == 7
 
 
+def test_after_a_reset_nothing_old_comes_any_more(razorpay: Razorpay, receiver: Receiver) -> None:
+    receiver.always, receiver.seconds = 500, 0.3
+    razorpay.control("webhooks", {"delay_seconds": 0.1})
+    razorpay.control(f"subscription/{razorpay.subscribe()}/authenticate", {})
+    wait_for(lambda: len(receiver.hooks) == 1)  # the first of seven is under way
+    razorpay.control("reset", {})
+    razorpay.control("webhooks", {"url": receiver.url})
+    razorpay.advance(days=3)
+    time.sleep(0.4)
+    assert len(receiver.hooks) == 1 and razorpay.control("events")["events"] == []
+
+
 def test_nobody_listens(razorpay: Razorpay) -> None:
     razorpay.active()
     assert {event["state"] for event in razorpay.control("events")["events"]} == {"unsent"}

@@ -4,7 +4,7 @@
   "use strict";
 
   const origin = new URL(document.currentScript.src).origin;
-  const SENT = ["key", "subscription_id", "order_id", "name", "description", "callback_url"];
+  const SENT = ["key", "subscription_id", "order_id", "name", "description"];
 
   function styled(element, styles) {
     Object.assign(element.style, styles);
@@ -16,6 +16,7 @@
     for (const name of SENT) if (options[name]) query.set(name, String(options[name]));
     const prefill = options.prefill || {};
     for (const name of ["email", "contact", "method"]) if (prefill[name]) query.set(name, String(prefill[name]));
+    if (options.callback_url) query.set("callback_url", new URL(options.callback_url, location.href).href);
     if (options.subscription_card_change) query.set("card_change", "1");
     if (inFrame) query.set("origin", location.origin);
     return origin + "/razorpay/checkout/frame?" + query;
