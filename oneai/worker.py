@@ -12,7 +12,7 @@ import structlog
 from django.db import close_old_connections, connection
 
 from accounts import key_mails, outbox, upkeep
-from billing import handling, inbox
+from billing import handling, inbox, invoice_mails, invoices
 from chat import catalog, kept_answers, reconciling, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
@@ -46,6 +46,8 @@ def duties() -> list[Duty]:
         Duty("overrun", 60.0, owner_alerts.watch_overrun),
         Duty("webhooks", 1.0, handling.handle_due),
         Duty("old webhooks", 3600.0, inbox.tidy),
+        Duty("invoices", 30.0, invoices.issue_missing),
+        Duty("invoice mails", 1.0, invoice_mails.write),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("reconciliation", 5.0, reconciling.reconcile_due),
