@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from accounts import audit
 from billing import plans
 from billing.inbox_admin import WebhookEventAdmin
+from billing.invoice_admin import InvoiceAdmin
 from billing.models import Plan
 from quotas.allowances import InvalidTerms, check_limits, check_patterns
 
@@ -91,3 +92,6 @@ class PlanAdmin(ModelAdmin):
             )
             if {"limits", "model_patterns", *plans.rates(obj)} & set(form.changed_data):
                 plans.publish_default(obj, str(actor))
+
+
+__all__ = ["InvoiceAdmin", "PlanAdmin"]

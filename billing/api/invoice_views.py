@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.doors import PersonView, person, principal
-from billing import details, invoice_paper, invoice_pdf, words
+from billing import details, invoice_pdf, words
 from billing.api.invoice_shapes import BillingDetailsBody, BillingDetailsShape, InvoiceDetailShape, InvoiceShape
 from billing.invoices import payment_of
 from billing.models import Invoice
@@ -34,15 +34,6 @@ def one(request: Request, invoice_id: UUID) -> Invoice:
     if found is None:
         raise Refusal("not_found")
     return found
-
-
-def pdf_response(invoice: Invoice) -> HttpResponse:
-    """The paper as a PDF that a browser shows."""
-    paper = invoice_paper.read(invoice)
-    response = HttpResponse(invoice_pdf.render(paper), content_type="application/pdf")
-    response["Content-Disposition"] = f'inline; filename="{paper.file_name}"'
-    response["Cache-Control"] = "private, no-store"
-    return response
 
 
 class InvoiceList(PersonView):
@@ -88,7 +79,7 @@ class InvoicePdf(PersonView):
     )
     def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
         """An invoice or credit note as a PDF."""
-        return pdf_response(one(request, invoice_id))
+        return invoice_pdf.answer(one(request, invoice_id))
 
 
 class BillingDetailsView(PersonView):
