@@ -19,6 +19,7 @@ from django.utils.html import format_html
 from accounts import audit
 from accounts.models import Role, User
 from billing import invoice_export, invoice_paper, invoice_pdf, invoices, sellers
+from billing.invoice_numbers import day_in_india
 from billing.models import BillingDetails, Invoice, InvoiceLine, Seller
 from oneai.kit.csvfile import csv_response
 from oneai.kit.money import rupees
@@ -76,7 +77,7 @@ class Lines(TabularInline):
 class InvoiceAdmin(ReadOnly):
     """Invoices and credit notes."""
 
-    list_display = ["number", "title", "issued_at", "customer", "gstin", "place_of_supply", "total", "paper"]
+    list_display = ["number", "title", "day", "customer", "place_of_supply", "total", "paper"]
     list_filter = ["kind", "supply", "year"]
     search_fields = ["=number", "=user__email", "=payment__razorpay_payment_id"]
     date_hierarchy = "issued_at"
@@ -95,9 +96,9 @@ class InvoiceAdmin(ReadOnly):
     def customer(self, row: Invoice) -> str:
         return str(row.buyer.get("name", ""))
 
-    @admin.display(description="GSTIN")
-    def gstin(self, row: Invoice) -> str:
-        return str(row.buyer.get("gstin", ""))
+    @admin.display(description="date", ordering="issued_at")
+    def day(self, row: Invoice) -> str:
+        return f"{day_in_india(row.issued_at):%d %b %Y}"
 
     @admin.display(description="total", ordering="total_paise")
     def total(self, row: Invoice) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 from django.db import close_old_connections, connection
@@ -47,6 +48,8 @@ def duties() -> list[Duty]:
         Duty("webhooks", 1.0, handling.handle_due),
         Duty("old webhooks", 3600.0, inbox.tidy),
         Duty("invoices", 30.0, invoices.issue_missing),
+        Duty("invoices", 5.0, lambda: invoices.issue_missing(since=timedelta(days=2))),
+        Duty("old invoices", 600.0, invoices.issue_missing),
         Duty("invoice mails", 1.0, invoice_mails.write),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),

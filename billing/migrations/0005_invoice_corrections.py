@@ -12,6 +12,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="billingdetails",
+            options={"verbose_name_plural": "billing details"},
+        ),
         migrations.CreateModel(
             name="InvoiceMail",
             fields=[
