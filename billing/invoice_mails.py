@@ -12,7 +12,7 @@ from django.db import transaction
 from django.template.loader import render_to_string
 
 from billing import invoice_paper, invoice_pdf
-from billing.models import Invoice, InvoiceMail
+from billing.models import Invoice, InvoiceKind, InvoiceMail
 from oneai.kit.clock import now
 
 log = structlog.get_logger("invoices")
@@ -44,7 +44,7 @@ def message(invoice: Invoice) -> EmailMultiAlternatives:
         "paper": paper,
         "invoice": invoice,
         "name": invoice.user.name,
-        "credit": invoice.kind == "credit_note",
+        "credit": invoice.kind == InvoiceKind.CREDIT_NOTE,
         "site_url": settings.SITE_URL,
         "current_site": {"name": settings.SITE_NAME},
     }

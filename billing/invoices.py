@@ -20,13 +20,13 @@ from accounts import audit
 from billing import details, gst, invoice_series, sellers
 from billing.gst import Parts
 from billing.invoice_texts import what_was_sold
-from billing.models import Invoice, InvoiceLine, InvoiceMail, Payment, Refund
+from billing.models import Invoice, InvoiceKind, InvoiceLine, InvoiceMail, Payment, Refund
 from oneai.kit.clock import now
 
 log = structlog.get_logger("invoices")
 
-INVOICE: Final = "invoice"
-CREDIT_NOTE: Final = "credit_note"
+INVOICE: Final = InvoiceKind.INVOICE
+CREDIT_NOTE: Final = InvoiceKind.CREDIT_NOTE
 PAID: Final = ("captured", "refunded")
 GIVEN_BACK: Final = "processed"
 LOOKS_BACK: Final = timedelta(days=60)

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from billing import details
 from billing.gst import Supply
-from billing.models import BillingDetails, Invoice
+from billing.models import BillingDetails, Invoice, InvoiceKind
 from billing.states import name_of
 from oneai.kit.fields import Body, Text
 
@@ -60,7 +60,7 @@ class InvoiceShape(TaxedShape):
     """An invoice or credit note in a list. Amounts are in paise."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=["invoice", "credit_note"])
+    kind = serializers.ChoiceField(choices=InvoiceKind.choices)
     number = serializers.CharField()
     issued_at = serializers.DateTimeField()
     currency = serializers.CharField()

@@ -5,7 +5,15 @@ its docstring names it. ``team_id`` names a team that an account stands for; nul
 """
 
 from billing.models.inbox import WebhookEvent, WebhookState
-from billing.models.invoices import BillingDetails, Invoice, InvoiceLine, InvoiceMail, InvoiceSeries, Seller
+from billing.models.invoices import (
+    BillingDetails,
+    Invoice,
+    InvoiceKind,
+    InvoiceLine,
+    InvoiceMail,
+    InvoiceSeries,
+    Seller,
+)
 from billing.models.offers import Coupon, CouponUse, Pack, Trial
 from billing.models.payments import Payment, Purchase, Refund
 from billing.models.plans import Plan, Price
@@ -18,6 +26,7 @@ __all__ = [
     "CouponUse",
     "Difference",
     "Invoice",
+    "InvoiceKind",
     "InvoiceLine",
     "InvoiceMail",
     "InvoiceSeries",

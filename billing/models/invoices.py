@@ -75,6 +75,11 @@ class InvoiceSeries(models.Model):
         return f"{self.prefix}/{self.year}"
 
 
+class InvoiceKind(models.TextChoices):
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+
+
 class Kept(models.Model):
     """A row of a paper: written once. A mistake is corrected by further papers."""
 

@@ -231,6 +231,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "UsageSource": "quotas.models.UsageRecord.Source",
         "PriceSource": "chat.models.ModelPrice.Source",
+        "LedgerEntryKind": "quotas.models.LedgerEntry.Kind",
+        "InvoiceKind": "billing.models.InvoiceKind",
     },
 }
 LOGGING_CONFIG = None  # oneai.kit.logs sets up JSON logs when the apps are ready
