@@ -47,6 +47,11 @@ def test_a_period_without_length_has_nothing_left() -> None:
         remaining(START, START + timedelta(milliseconds=999), START)
 
 
+def test_what_is_left_is_rounded_down_so_that_nobody_is_credited_more_than_they_paid() -> None:
+    thirds = [Remaining(left, 3).of(100) for left in (0, 1, 2, 3)]
+    assert thirds == [0, 33, 66, 100]
+
+
 def test_half_a_month_from_plus_to_pro_costs_half_the_difference() -> None:
     half = remaining(START, END, START + timedelta(days=15))
     found = change(half, paid=49_900, price=149_900, had=2_000_000, gives=8_000_000)
