@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from billing import words
@@ -58,6 +59,7 @@ class Paper:
 
     title: str
     number: str
+    issued_at: datetime
     facts: tuple[tuple[str, str], ...]
     seller: Party
     buyer: Party
@@ -85,15 +87,16 @@ def title_of(invoice: Invoice) -> str:
 def read(invoice: Invoice) -> Paper:
     """The paper of ``invoice``, from what was kept with it."""
     supply = Supply(invoice.supply)
-    lines = tuple(_line(line, invoice) for line in invoice.lines.order_by("position"))
-    rates = {line.rate_basis_points for line in invoice.lines.all()}
+    rows = list(invoice.lines.order_by("position"))
+    rates = {line.rate_basis_points for line in rows}
     return Paper(
         title=title_of(invoice),
         number=invoice.number,
+        issued_at=invoice.issued_at,
         facts=tuple(_facts(invoice)),
         seller=_seller(invoice.seller),
         buyer=_buyer(invoice.buyer),
-        lines=lines,
+        lines=tuple(_line(line, invoice) for line in rows),
         taxed=supply.taxed,
         taxable=rupees(invoice.taxable_paise, exact=True),
         taxes=_taxes(invoice, invoice, rates.pop() if len(rates) == 1 else None),

@@ -103,6 +103,7 @@ class _Sheet(FPDF):
         self.set_title(f"{paper.title} {paper.number}")
         self.set_author(paper.seller.name)
         self.set_lang("en-IN")
+        self.set_creation_date(paper.issued_at)  # whenever it is drawn
         self.alias_nb_pages()
 
     def footer(self) -> None:

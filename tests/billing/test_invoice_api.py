@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from accounts import apikeys
 from accounts.models import AuditEntry, User
 from billing import invoices
 from billing.models import BillingDetails, Invoice
+from oneai.kit.clock import travel
 from tests.billing import paid
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +109,17 @@ def test_page_and_pdf_say_the_same(client: Client, asha: User) -> None:
     ):  # fmt: skip
         assert is_in(said, pdf), said
         assert said in page, said
+
+
+def test_a_paper_drawn_again_is_the_same_and_of_its_own_day(client: Client, asha: User) -> None:
+    paper = invoices.issue_for(paid.payment(asha))
+    first = client.get(f"{LIST}/{paper.pk}/pdf").content
+    with travel(timedelta(days=400)):
+        again = client.get(f"{LIST}/{paper.pk}/pdf").content
+    assert text_of(first) == text_of(again)
+    made = pypdfium2.PdfDocument(again).get_metadata_dict()
+    assert made["CreationDate"].startswith(f"D:{paper.issued_at:%Y%m%d%H%M%S}")
+    assert (made["Title"], made["Author"]) == (f"Tax invoice {paper.number}", "Peepal Software Private Limited")
 
 
 @pytest.mark.parametrize(
