@@ -66,6 +66,7 @@ class Work:
     models: int = 0
     ledger_differences: int = 0
     ledger_checked_seconds: float | None = None
+    sells_unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,9 @@ def judge_work(facts: Facts) -> Iterator[Finding]:
         elif facts.work.ledger_checked_seconds is not None:
             minutes = facts.work.ledger_checked_seconds / 60
             yield Finding(Level.OK, "Ledger", f"adds up; last looked at {minutes:.0f} minutes ago.")
+        if facts.work.sells_unnamed:
+            text = "is not named: invoices have the site's name and no tax. Say who sells on the desk, under Sellers."
+            yield Finding(Level.MISSING, "The seller", text)
     if facts.redis_error is None:
         yield Finding(Level.OFF, "Redis", "is not used: the database is the cache. Nothing is lost by it.")
     elif facts.redis_error:

@@ -27,7 +27,7 @@ else:
 __all__ = ["PlanAdmin", "WebhookEventAdmin"]
 
 
-class PlanForm(ModelForm):
+__all__ = ["InvoiceAdmin", "PlanAdmin", "WebhookEventAdmin"]
     """Refuses terms that the ledger could not keep."""
 
     class Meta:
@@ -92,6 +92,3 @@ class PlanAdmin(ModelAdmin):
             )
             if {"limits", "model_patterns", *plans.rates(obj)} & set(form.changed_data):
                 plans.publish_default(obj, str(actor))
-
-
-__all__ = ["InvoiceAdmin", "PlanAdmin"]

@@ -103,6 +103,7 @@ def test_payments_for_tests_on_a_machine_of_ones_own_are_no_alarm(imitated: bool
         (replace(HEALTHY, work=Work(models=1, oldest_hold_seconds=121)), Level.MISSING, "Worker"),
         (replace(HEALTHY, work=Work(models=1, dead_mails=1)), Level.MISSING, "Mail"),
         (replace(HEALTHY, work=Work(models=1, ledger_differences=1)), Level.UNSAFE, "Ledger"),
+        (replace(HEALTHY, work=Work(models=1, sells_unnamed=True)), Level.MISSING, "The seller"),
         (replace(HEALTHY, redis_error="connection refused"), Level.MISSING, "Redis"),
         (replace(HEALTHY, static_files=0), Level.MISSING, "Static files"),
         (with_payments(trouble="it refuses the key."), Level.MISSING, "Razorpay's answer"),
