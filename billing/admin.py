@@ -24,10 +24,10 @@ else:
     ModelForm = forms.ModelForm
 
 
-__all__ = ["PlanAdmin", "WebhookEventAdmin"]
-
-
 __all__ = ["InvoiceAdmin", "PlanAdmin", "WebhookEventAdmin"]
+
+
+class PlanForm(ModelForm):
     """Refuses terms that the ledger could not keep."""
 
     class Meta:
