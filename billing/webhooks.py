@@ -1,6 +1,6 @@
 """The door for Razorpay's events: verified on the raw bytes, kept, and only then acknowledged.
 
-A hot route (docs/decisions/0065-the-webhook-inbox.md): no session is read, and when the database does
+A hot route (docs/decisions/0069-the-webhook-inbox.md): no session is read, and when the database does
 not answer Razorpay is told so within two seconds, which makes it send the event again.
 """
 
