@@ -131,8 +131,8 @@ class Decision:
 def applicable(terms: Terms, ask: Ask, counted: Container[LimitKey] = ()) -> Iterator[tuple[str, str, int | None]]:
     """(scope, unit, limit) of every counter that the call moves, plan-wide ones first.
 
-    A key's counter that is ``counted`` already goes on without its limit: one that is set again later must
-    not have missed what was used meanwhile.
+    The counter of a key or of a member's cap that is ``counted`` already goes on without its limit: one that is
+    set again later must not have missed what was used meanwhile.
     """
     limits = terms.limits
     yield PLAN_WIDE, TOKENS, limits.get((PLAN_WIDE, TOKENS))
@@ -142,6 +142,9 @@ def applicable(terms: Terms, ask: Ask, counted: Container[LimitKey] = ()) -> Ite
         for (scope, unit), limit in sorted(limits.items(), key=lambda item: item[0]):
             if scope in scopes:
                 yield scope, unit, limit
+    for unit, cap in terms.caps:
+        if cap is not None or (terms.team, unit) in counted:
+            yield terms.team, unit, cap
     key = ask.api_key
     if key is not None:
         for unit, own in ((TOKENS, key.limit_tokens), (NANO_USD, key.limit_nano_usd)):
@@ -218,7 +221,9 @@ def _decide(
     if most < ask.least:
         # The rates leave at least that, so it is a limit that binds.
         scope, unit, limit, state = binding
-        raise exceeded(scope, unit, limit, state.used, state.held, state.extra, at=at, reset_at=reset_at)
+        raise exceeded(
+            scope, unit, limit, state.used, state.held, state.extra, at=at, reset_at=reset_at, team=terms.team
+        )
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
