@@ -256,7 +256,7 @@ def policy_from_tables(user_id: UUID, at: datetime) -> dict[str, Any]:
     )
     # Once an allowance without an end has begun, those before it never hold again.
     lasting = [index for index, row in enumerate(allowances) if row["until"] is None and row["starts_at"] <= at]
-    policy: dict[str, Any] = {
+    return {
         "allowances": [holding.allowance_json(row) for row in allowances[lasting[-1] if lasting else 0 :]],
         "overrides": [
             {
@@ -270,11 +270,16 @@ def policy_from_tables(user_id: UUID, at: datetime) -> dict[str, Any]:
             }
             for row in _active(user_id, at).order_by("starts_at", "id")
         ],
+        **_place(user_id),
     }
+
+
+def _place(user_id: UUID) -> dict[str, Any]:
+    """The team that somebody is in, with their caps, as a policy has it."""
     place = Membership.objects.filter(user_id=user_id, team__state=Team.State.ACTIVE).first()
-    if place is not None:
-        policy["team"] = {"id": str(place.team_id), TOKENS: place.cap_tokens, NANO_USD: place.cap_nano_usd}
-    return policy
+    if place is None:
+        return {}
+    return {"team": {"id": str(place.team_id), TOKENS: place.cap_tokens, NANO_USD: place.cap_nano_usd}}
 
 
 def follow_membership(user_id: UUID) -> None:
@@ -283,9 +288,9 @@ def follow_membership(user_id: UUID) -> None:
     Locks the account alone: whoever has a team's account in hand may wait for its rows.
     """
     (account,) = holding.lock_accounts([user_id])
-    policy = policy_from_tables(user_id, now())
-    if policy != account["policy"]:
-        rows.update(QuotaAccount, [{"user_id": user_id, "policy": policy}])
+    before = account["policy"] or {"allowances": [], "overrides": []}
+    policy = {name: before[name] for name in ("allowances", "overrides")} | _place(user_id)
+    rows.update(QuotaAccount, [{"user_id": user_id, "policy": policy}])
 
 
 def _follow(book: Book, user_id: UUID, source_key: str) -> None:

@@ -23,7 +23,8 @@ class QuotaAccount(models.Model):
     It carries the head of the account's ledger chain, the number of open holds, ``windows`` (what was
     asked in each second of the last minute, by scope; see ``quotas.rates``) and ``policy``, a copy of
     the allowances and overrides in force or to come, and of the team that somebody is in (written only by
-    ``quotas.allowances`` under this lock), so that admission reads one row, and the team's. ``zone`` is the time zone whose days ``usage_daily`` counts in;
+    ``quotas.allowances`` under this lock), so that admission reads one row, and the team's. ``zone`` is the
+    time zone whose days ``usage_daily`` counts in;
     ``has_grants``: there may be top-ups or debts to look for.
     """
 
@@ -367,7 +368,8 @@ class Grant(models.Model):
 class UsageRecord(models.Model):
     """What one dispatch used and cost, and where the figure comes from. One per hold, at most.
 
-    ``user`` and ``team_id`` are those of the hold. ``asked_at`` is the moment of its admission, which gives its day; ``at`` that of its settlement.
+    ``user`` and ``team_id`` are those of the hold. ``asked_at`` is the moment of its admission, which gives its
+    day; ``at`` that of its settlement.
     ``billed_usd`` is the upstream's own bill as it gave it, in plain decimals; empty when it gave none.
     ``corrections``: how often it was replaced by what the upstream said later; the ledger has the differences.
     """

@@ -43,6 +43,9 @@ CODES: Final[dict[str, Code]] = {
     "insufficient_scope": Code(403, "permission_error", "The key does not have the scope that this needs."),
     "address_not_allowed": Code(403, "permission_error", "The API key may not be used from this address."),
     "permission_denied": Code(403, "permission_error", "You may not do this."),
+    "invitation_for_another": Code(
+        403, "permission_error", "The invitation is for another address. Sign in with that one, and verify it."
+    ),
     "model_not_allowed": Code(403, "permission_error", "Your plan does not include this model."),
     "content_refused": Code(403, "permission_error", "The model's provider refused the content."),
     "not_found": Code(404, _INVALID, "There is nothing here."),
@@ -52,6 +55,13 @@ CODES: Final[dict[str, Code]] = {
     "request_timeout": Code(408, _INVALID, "The body did not arrive in time."),
     "conflict": Code(409, _INVALID, "The request conflicts with what is there."),
     "too_many_api_keys": Code(409, _INVALID, "There are as many API keys as an account may have. Revoke one first."),
+    "already_in_team": Code(409, _INVALID, "You are in a team already. Leave it, or delete it, first."),
+    "already_invited": Code(409, _INVALID, "This address has an open invitation. Send it again, or revoke it."),
+    "invitation_ended": Code(409, _INVALID, "The invitation has ended or was used. Ask for another."),
+    "seats_full": Code(409, _INVALID, "All seats of the team are taken. Free one, or buy more."),
+    "seats_taken": Code(409, _INVALID, "More people are in the team than that. Remove some first."),
+    "owner_must_stay": Code(409, _INVALID, "A team needs its owner. Hand the team over first, or delete it."),
+    "team_subscribed": Code(409, _INVALID, "The team has a subscription. Cancel it first."),
     "idempotency_conflict": Code(409, _INVALID, "The Idempotency-Key was used with another body."),
     "payload_too_large": Code(413, _INVALID, "The body is too large."),
     "unsupported_media_type": Code(415, _INVALID, "Send the body as application/json."),
