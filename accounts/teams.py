@@ -59,6 +59,11 @@ def team_account(team_id: UUID) -> UUID:
     return team_id
 
 
+def address_of(team_id: UUID) -> str:
+    """The address that staff name the team's account by. Nobody signs in to it, and no mail goes there (RFC 2606)."""
+    return f"team-{team_id.hex}@oneai.invalid"
+
+
 def owner_of(team_id: UUID) -> User:
     """Who owns the team. Refusal ``not_found`` when nobody does: there is no such team any more."""
     place = Membership.objects.select_related("user").filter(team_id=team_id, role=TeamRole.OWNER).first()
@@ -128,8 +133,7 @@ def create_team(owner: User, name: str, seats: int = 1) -> Team:
         if Membership.objects.filter(user=owner).exists():
             raise Refusal("already_in_team")
         team_id = new_team_id()
-        # Nobody signs in to it, and mail to its address can't exist (RFC 2606).
-        account = User(id=team_id, email=f"team-{team_id.hex}@oneai.invalid", name=f"Team {name}", is_active=False)
+        account = User(id=team_id, email=address_of(team_id), name=f"Team {name}", is_active=False)
         account.set_unusable_password()
         account.save(force_insert=True)
         team = Team.objects.create(id=team_id, name=name, seats=seats)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from accounts.team_ids import is_team_id
 from quotas.holding import Account, Counter, HoldState, account_of, read_accounts
 from quotas.policy import OF_CALLER, LimitKey, Terms, has_allowance, of_member, team_of
 
@@ -54,6 +55,8 @@ def payer_of(caller: Account, accounts: Mapping[UUID, Account], counters: Iterab
 
     ``accounts`` has the team's, when there is one; ``counters`` are all that were read.
     """
+    if is_team_id(caller.user_id):
+        return Payer(caller, caller, of_member(caller.terms, caller.user_id, None), caller.counters)
     team_id = team_of(caller.policy)
     team = accounts.get(team_id) if team_id is not None else None
     if team is None or not has_allowance(team.policy, at):

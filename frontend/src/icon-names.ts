@@ -46,6 +46,7 @@ export const ICONS = [
   "trash-2",
   "triangle-alert",
   "user-round",
+  "users-round",
   "wifi-off",
   "x",
   "zap",
