@@ -1,0 +1,87 @@
+"""Several processes at one team's quota: exact on SQLite and on PostgreSQL, whoever comes and goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.quotas.test_processes import HOLD, environment, manage, people, rush
+from tests.servers.databases import Databases
+from tests.servers.process import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def team(url: str, members: list[str], tokens: int, cap: int) -> str:
+    task = {"accounts": members, "tokens": tokens, "cap": cap, "threads": 1}
+    return rush(url, "team", [task])[0][0]
+
+
+def test_fifty_members_at_once_on_a_team_of_ten_holds_are_admitted_ten_times(database: Databases) -> None:
+    url = database.migrated()
+    members = people(url, [f"member-{number}" for number in range(50)], 10 * HOLD)
+    team(url, members, 10 * HOLD, HOLD)
+    tasks = [
+        {"accounts": members[first : first + 10], "times": 10, "threads": 1, "bound": HOLD - 16, "cap": 16}
+        for first in range(0, 50, 10)
+    ]
+    # Five processes, in which every member asks once; their own quotas would cover it.
+    outcomes = Counter(code for each in rush(url, "admit", tasks) for code in each)
+    assert outcomes == {"admitted": 10, "quota_exceeded": 40}
+    manage(url, "audit_ledger")
+
+
+def test_batches_over_members_and_strangers_meet_each_other_without_a_deadlock(database: Databases) -> None:
+    url = database.migrated()
+    everybody = people(url, [f"one-{number}" for number in range(8)], 1000 * HOLD)
+    name = team(url, everybody[:6], 40 * HOLD, 5 * HOLD)
+    asking = {"bound": HOLD - 16, "cap": 16, "cost": 984 * 150, "times": 8, "threads": 2}
+    forth, back = everybody, everybody[::-1]
+    tasks = [asking | {"accounts": forth}, asking | {"accounts": back}, asking | {"accounts": everybody[2:7]}]
+    results = rush(url, "batches", tasks)
+    assert {code for each in results for code in each} <= {"admitted", "quota_exceeded"}
+    manage(url, "audit_ledger")
+    manage(url, "audit_ledger", f"team-{name.replace('-', '')}@oneai.invalid")
+
+
+def test_members_who_leave_and_come_back_while_all_ask_leave_the_ledger_whole(database: Databases) -> None:
+    url = database.migrated()
+    members = people(url, [f"mover-{number}" for number in range(4)], 1000 * HOLD)
+    name = team(url, members, 60 * HOLD, 20 * HOLD)
+    movers = sorted(members)[1:]
+    asking = {"bound": HOLD - 16, "cap": 16, "cost": 984 * 150, "times": 10, "threads": 2, "accounts": members}
+    move = {"team": name, "accounts": movers, "times": 10, "threads": 1}
+    mover = subprocess.Popen(
+        [sys.executable, "-m", "tests.quotas.rush", "leave_and_join", json.dumps(move)],
+        cwd=ROOT,
+        env=environment(url),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert mover.stdin is not None
+    mover.stdin.write("go\n")
+    mover.stdin.flush()
+    results = rush(url, "batches", [asking, asking | {"accounts": members[::-1]}])
+    out, errors = mover.communicate(timeout=120)
+    assert mover.returncode == 0, errors
+    assert json.loads(out.splitlines()[-1])["failures"] == []
+    assert {code for each in results for code in each} <= {"admitted", "quota_exceeded"}
+    manage(url, "audit_ledger")
+
+
+def test_invitations_at_once_take_the_seats_that_there_are(database: Databases) -> None:
+    url = database.migrated()
+    (owner,) = people(url, ["owner"], HOLD)
+    name = team(url, [owner], HOLD, HOLD)
+    manage(url, "set_seats", name, "5", "--reason", "bought")
+    tasks = [
+        {"team": name, "names": [f"asked-{number}-{each}" for each in range(5)], "threads": 1} for number in range(4)
+    ]
+    outcomes = Counter(code for each in rush(url, "seat", tasks) for code in each)
+    assert outcomes == {"invited": 4, "seats_full": 16}
