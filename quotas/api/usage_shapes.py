@@ -131,6 +131,7 @@ class UsageRecordShape(TokensShape):
     reference = serializers.CharField()
     model = serializers.CharField()
     key_id = serializers.UUIDField(allow_null=True)
+    team_id = serializers.UUIDField(allow_null=True, help_text="The team that paid.")
     conversation_id = serializers.UUIDField(allow_null=True)
     cost_usd = serializers.CharField()
     source = serializers.ChoiceField(choices=UsageRecord.Source.choices)  # type: ignore[assignment]
