@@ -71,10 +71,11 @@ def faults(receipt: dict[str, Any]) -> list[str]:
         found.append(f"charged {charge['tokens']} tokens, {charge['nano_usd']} nano-USD; expected {tokens}, {nano}")
     of = {"tokens": charge["tokens"], "nano_usd": charge["nano_usd"]}
     if receipt["state"] != "running":
-        for name in dict.fromkeys(limit_of(limit) for limit in receipt["limits"]):
-            taken = sum(each["charged"] for each in receipt["limits"] if limit_of(each) == name)
-            if taken != of[name[1]]:
-                found.append(f"{name[0]} {name[1]}: {taken} was taken, the receipt says {of[name[1]]}")
+        for one in dict.fromkeys(limit_of(limit) for limit in receipt["limits"]):
+            scope, unit, _ = one
+            taken = sum(each["charged"] for each in receipt["limits"] if limit_of(each) == one)
+            if taken != of[unit]:
+                found.append(f"{scope} {unit}: {taken} was taken, the receipt says {of[unit]}")
         for limit in receipt["limits"]:
             name = f"{limit['scope']} {limit['unit']}"
             if limit["limit"] is not None and limit["balance_before"] - limit["charged"] != limit["balance_after"]:
