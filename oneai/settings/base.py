@@ -233,6 +233,9 @@ SPECTACULAR_SETTINGS = {
         "PriceSource": "chat.models.ModelPrice.Source",
         "LedgerEntryKind": "quotas.models.LedgerEntry.Kind",
         "InvoiceKind": "billing.models.InvoiceKind",
+        "RoleEnum": "accounts.models.Role",
+        "TeamRole": "accounts.models.TeamRole",
+        "GivenTeamRole": "quotas.api.team_shapes.GIVEN",
     },
 }
 LOGGING_CONFIG = None  # oneai.kit.logs sets up JSON logs when the apps are ready

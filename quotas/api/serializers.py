@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from accounts.models import TeamRole
+
 
 class LimitSerializer(serializers.Serializer[object]):
     """A limit; ``limit`` and ``remaining`` are null when unlimited."""
@@ -85,7 +87,7 @@ class PayingTeamSerializer(serializers.Serializer[object]):
 
     id = serializers.UUIDField()
     name = serializers.CharField()
-    role = serializers.ChoiceField(choices=["owner", "admin", "member"])
+    role = serializers.ChoiceField(choices=TeamRole.choices)
 
 
 class QuotaSerializer(serializers.Serializer[object]):

@@ -22,7 +22,7 @@ _CAP: Final = {
     "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "enum": [UNLIMITED]}],
     "nullable": True,
 }
-_GIVEN: Final = [TeamRole.ADMIN.value, TeamRole.MEMBER.value]
+GIVEN: Final = [choice for choice in TeamRole.choices if choice[0] != TeamRole.OWNER]
 
 
 @extend_schema_field(_CAP)
@@ -42,7 +42,7 @@ class TeamBody(Body):
 class MemberChange(Body):
     """What is to change about a member."""
 
-    role = serializers.ChoiceField(choices=_GIVEN, required=False)
+    role = serializers.ChoiceField(choices=GIVEN, required=False)
     cap_tokens = Cap(required=False, help_text="What they may use of the team's tokens in a period.")
     cap_nano_usd = Cap(required=False, help_text="What they may cost in a period, in 10⁻⁹ dollars.")
 
@@ -51,7 +51,7 @@ class NewInvitation(Body):
     """Whom to ask into the team."""
 
     email = Text(max_length=1000)
-    role = serializers.ChoiceField(choices=_GIVEN, required=False, default=TeamRole.MEMBER.value)
+    role = serializers.ChoiceField(choices=GIVEN, required=False, default=TeamRole.MEMBER.value)
 
 
 class Heir(Body):
@@ -106,7 +106,7 @@ class InvitationShape(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     email = serializers.CharField()
-    role = serializers.ChoiceField(choices=_GIVEN)
+    role = serializers.ChoiceField(choices=GIVEN)
     state = serializers.ChoiceField(choices=["open", "expired"])
     sent_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
