@@ -243,7 +243,7 @@ def member(request: HttpRequest, user_id: UUID) -> HttpResponse:
         else:
             messages.success(request, f"{place.user.name or place.user.email} is saved.")
             return redirect("settings_team")
-    hint = "What one member may use of the team's quota in a period. An empty field is no cap."
+    hint = "What one member may use of the team’s quota in a period. An empty field is no cap."
     title = f"Change {place.user.name or place.user.email}"
     return _page(request, "team_form", status, form=form, title=title, verb="Save", hint=hint)
 

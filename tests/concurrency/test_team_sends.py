@@ -33,7 +33,9 @@ def test_50_sends_of_a_team_at_once_on_a_quota_of_ten_holds_admit_exactly_ten(fr
     site = fresh_site(processes=2)
     people = [site.new_user() for _ in range(MEMBERS)]
     chats = [Chat(site, user) for user in people]
-    team_id, account = json.loads(site.command("shell", "-c", _TEAM.format(emails=[user.email for user in people])))
+    team_id, account = json.loads(
+        site.command("shell", "-c", _TEAM.format(emails=[user.email for user in people])).splitlines()[-1]
+    )
     site.command("grant_plan", account, "team", "--reason", "test")
     site.command("set_rates", account, "--rpm", "unlimited", "--tpm", "unlimited", "--concurrent", "unlimited",
                  "--reason", "test")  # fmt: skip
