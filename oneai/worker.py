@@ -47,7 +47,6 @@ def duties() -> list[Duty]:
         Duty("overrun", 60.0, owner_alerts.watch_overrun),
         Duty("webhooks", 1.0, handling.handle_due),
         Duty("old webhooks", 3600.0, inbox.tidy),
-        Duty("invoices", 30.0, invoices.issue_missing),
         Duty("invoices", 5.0, lambda: invoices.issue_missing(since=timedelta(days=2))),
         Duty("old invoices", 600.0, invoices.issue_missing),
         Duty("invoice mails", 1.0, invoice_mails.write),
