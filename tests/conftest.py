@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 import pytest
@@ -106,10 +107,17 @@ MIGRATED = pytest.StashKey[str]()  # the rows that migrations write
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config) -> None:
-    """Note the rows of the new database, for pytest_runtest_teardown."""
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker, database: Databases, pytestconfig: pytest.Config
+) -> Iterator[None]:
+    """Take a migrated database for the unit tests, and note its rows for pytest_runtest_teardown."""
+    connection.close()
+    connection.settings_dict["NAME"] = urlsplit(database.migrated()).path.removeprefix("/")
     with django_db_blocker.unblock():
         pytestconfig.stash[MIGRATED] = connection.creation.serialize_db_to_string()
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -137,17 +145,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Makes databases of the kind the run is for: `.kind`, `.empty()` and `.migrated()` give URLs."""
     server = request.getfixturevalue("postgres") if RUN.postgres_port else None
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    return Databases(RUN.kind, tmp_path_factory.mktemp("databases"), server, f"site_{worker}")
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """A file instead of SQLite's shared memory, which locks whole tables and has no WAL."""
-    from django.db import connections
-
-    if RUN.kind == "sqlite":
-        settings = connections["default"].settings_dict
-        settings["TEST"]["NAME"] = str(Path(RUN.folder) / f"unit-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.test")
+    return Databases(RUN.kind, Path(RUN.folder), server, f"site_{worker}")
 
 
 @pytest.fixture(scope="session")
