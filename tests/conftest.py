@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,18 +89,40 @@ def _left_to_the_other(item: pytest.Item) -> bool:
     return bool(stands_on_it and (item.get_closest_marker("slow") or item.get_closest_marker("faults")))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def _takes_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("faults", "slow", "long"))
+
+
+def _dealt(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests so that each process begins with its share of the long ones.
+
+    Processes are given even pieces of the whole and take from each other's ends what is left there: the
+    last ones to run are short, and nobody waits for a long one that began late.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if _takes_long(item)]
+    short = iter([item for item in items if not _takes_long(item)])
+    dealt: list[pytest.Item] = []
+    for number in range(processes):
+        dealt += long[number::processes]
+        dealt += islice(short, max(0, len(items) * (number + 1) // processes - len(dealt)))
+    return dealt
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Mark browser tests and put them last: once started, Playwright's loop stays in the thread."""
     other = "postgresql" if RUN.kind == "sqlite" else "sqlite"
     left = {item for item in items if item.get_closest_marker(other)}
     if config.getoption("--shared"):
         left |= {item for item in items if _left_to_the_other(item)}
-    kept = [item for item in items if item not in left]
+    items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=list(left))
-    for item in kept:
+    for item in items:
         if {"page", "browser", "context"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
-    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("browser") is not None)
+    yield
+    items[:] = sorted(_dealt(items), key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 # Databases ---------------------------------------------------------------------------------------
