@@ -22,6 +22,7 @@ from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from tests import environment, loopback
 from tests.servers.databases import Databases
+from tests.servers.passwords import hash_quickly
 from tests.servers.postgres import Postgres
 from tests.servers.process import ServerDied
 from tests.servers.redis import Redis
@@ -30,6 +31,7 @@ from tests.servers.site import Site
 
 RUN, POSTGRES = environment.join()
 django.setup()
+hash_quickly()
 # Parallel test processes inherit this environment; one that already names settings would have
 # them read before it could choose ports of its own.
 os.environ.pop("DJANGO_SETTINGS_MODULE", None)
