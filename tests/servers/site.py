@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -95,9 +94,7 @@ class Site:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
             self._web = ServerProcess(
-                [sys.executable, "tools/serve.py"],
-                env=self.env | {"HOST": "127.0.0.1"},
-                log_path=self.log_path,
+                ["tools/serve.py"], env=self.env | {"HOST": "127.0.0.1"}, log_path=self.log_path, forked=True
             )
             self._web.start()
         if self._with_worker and self._worker is None:
@@ -154,9 +151,11 @@ class Site:
             self._desk.finish(20)
             self._desk = None
         if self._worker:
+            self._worker.send(signal.SIGTERM)
+        self.terminate()
+        if self._worker:
             self._worker.stop(seconds=40)
             self._worker = None
-        self.terminate()
 
     # Commands ------------------------------------------------------------------------------------
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
