@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -57,20 +56,11 @@ class Sandbox:
 
     def start(self) -> None:
         """Start and wait until it answers; also after a kill. Raises ServerDied."""
-        command = [
-            sys.executable,
-            "-m",
-            "sandbox",
-            "--port",
-            str(self.port),
-            "--smtp-port",
-            str(self.smtp_port),
-            "--pace",
-            self.pace,
-        ]
+        ports = ("--port", str(self.port), "--smtp-port", str(self.smtp_port))
+        command = ["sandbox", *ports, "--pace", self.pace]
         if self.razorpay_webhook:
             command += ["--razorpay-webhook", self.razorpay_webhook]
-        self._server = ServerProcess(command, log_path=self.log_path)
+        self._server = ServerProcess(command, log_path=self.log_path, forked=True)
         self._server.start()
         self._server.wait_until(lambda: answers(self.url))
 
