@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -52,3 +55,16 @@ def test_what_it_started_ends_with_it_when_nobody_waits_any_more(tmp_path: Path)
         gone, left = psutil.wait_procs(family, timeout=60)
     assert left == []
     assert len(gone) == 2
+
+
+def test_it_goes_on_after_it_was_stopped(tmp_path: Path) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP); print('goes on')"
+    with tempfile.TemporaryFile() as out, open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        process = Forked([script(tmp_path, code)], ENV, (nothing.fileno(), out.fileno(), 2))
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        time.sleep(0.1)  # its guard has heard of it
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.wait(60) == 0
+        out.seek(0)
+        assert out.read() == b"goes on\n"

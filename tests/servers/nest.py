@@ -72,13 +72,19 @@ def guard(connection: socket.socket) -> NoReturn:
     for stream in streams:
         os.close(stream)
     connection.sendall(b"%d\n" % child)
-    select.select([connection.fileno(), ended], [], [])
-    done, status = os.waitpid(child, os.WNOHANG)
-    if not done:  # the asker has gone
-        signal_group(child, signal.SIGTERM)
-        end = time.monotonic() + GRACE_SECONDS
-        while not os.waitpid(child, os.WNOHANG)[0] and time.monotonic() < end:
-            time.sleep(0.02)
+    done = status = 0
+    while not done:
+        ready, _, _ = select.select([connection.fileno(), ended], [], [])
+        done, status = os.waitpid(child, os.WNOHANG)  # a child that is stopped or goes on makes itself heard too
+        if ended in ready:
+            os.read(ended, 64)
+        elif not done:  # the asker has gone
+            signal_group(child, signal.SIGTERM)
+            end = time.monotonic() + GRACE_SECONDS
+            while not done and time.monotonic() < end:
+                time.sleep(0.02)
+                done, status = os.waitpid(child, os.WNOHANG)
+            break
     signal_group(child, signal.SIGKILL)  # also what it left behind
     code = os.waitstatus_to_exitcode(status)
     with suppress(OSError):
