@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -131,17 +132,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 MIGRATED = pytest.StashKey[str]()  # the rows that migrations write
 
 
+@contextmanager
+def _beside_playwright() -> Iterator[None]:
+    """Its loop may run in the test's thread already, where Django would refuse the ORM."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_test_environment: None, django_db_blocker: DjangoDbBlocker, database: Databases, pytestconfig: pytest.Config
 ) -> Iterator[None]:
     """Take a migrated database for the unit tests, and note its rows for pytest_runtest_teardown."""
-    connection.close()
-    connection.settings_dict["NAME"] = urlsplit(database.migrated()).path.removeprefix("/")
-    with django_db_blocker.unblock():
+    with _beside_playwright(), django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict["NAME"] = urlsplit(database.migrated()).path.removeprefix("/")
         pytestconfig.stash[MIGRATED] = connection.creation.serialize_db_to_string()
     yield
-    with django_db_blocker.unblock():
+    with _beside_playwright(), django_db_blocker.unblock():
         connection.close()
 
 
@@ -272,7 +281,6 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(autouse=True)
-def _orm_beside_playwright(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright's loop runs in the test's thread, where Django would refuse the ORM."""
-    if request.node.get_closest_marker("browser"):
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+def _orm_beside_playwright(request: pytest.FixtureRequest) -> Iterator[None]:
+    with _beside_playwright() if request.node.get_closest_marker("browser") else nullcontext():
+        yield

@@ -168,7 +168,11 @@ def main() -> int:
         return run_pytest("browser", [*with_markers(arguments, f"browser{quick}"), *parallel, "--database", kind])
 
     with ThreadPoolExecutor(1 if arguments else 2) as lanes:
-        results += [part.result() for part in [lanes.submit(part) for part in (sqlite, postgresql, browser)]]
+        try:
+            results += [part.result() for part in [lanes.submit(part) for part in (sqlite, postgresql, browser)]]
+        except KeyboardInterrupt:  # it reaches pytest too; what has not begun must not begin
+            lanes.shutdown(cancel_futures=True)
+            raise
     return summary(results, strict=strict)
 
 
