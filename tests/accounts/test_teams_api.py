@@ -92,6 +92,11 @@ def told(refuse: Callable[[], Any]) -> str:
     return found.value.code
 
 
+def audited(team: Team) -> int:
+    """How many deeds the audit has about the team."""
+    return AuditEntry.objects.filter(action__startswith="team.", details__team_id=str(team.pk)).count()
+
+
 # Who may ------------------------------------------------------------------------------------------
 def test_every_route_is_in_the_matrix() -> None:
     named = {"team_id": "{id}", "user_id": "{other}", "invitation_id": "{mail}"}
@@ -110,9 +115,11 @@ def test_each_role_may_what_it_may(world: World, role: int) -> None:
     who = api((world.owner, world.admin, world.member)[role])
     for method, path, body, wanted in ROUTES:
         with transaction.atomic():
-            before = world.rows()
+            before, deeds = world.rows(), audited(world.team)
             answer = world.send(who, method, path, body)
             assert answer.status_code == wanted[role], (method, path, answer.content)
+            done = method != "GET" and answer.status_code < 400
+            assert audited(world.team) == deeds + int(done), (method, path)
             if answer.status_code >= 400:
                 assert error(answer) == (403, "permission_denied")
                 assert world.rows() == before
