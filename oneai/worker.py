@@ -23,11 +23,15 @@ log = structlog.get_logger("worker")
 
 @dataclass(slots=True)
 class Duty:
-    """Something done every ``seconds``; ``work`` says how much it did."""
+    """Something done every ``seconds``; ``work`` says how much it did.
+
+    ``waits``: it asks others who may take their time, so it is done in a thread where nothing else waits for it.
+    """
 
     name: str
     seconds: float
     work: Callable[[], int]
+    waits: bool = False
     due: float = field(default=0.0)
 
 
@@ -45,7 +49,7 @@ def duties() -> list[Duty]:
         Duty("alerts", 1.0, alerts.tell),
         Duty("ceiling", 10.0, owner_alerts.watch_ceiling),
         Duty("overrun", 60.0, owner_alerts.watch_overrun),
-        Duty("webhooks", 1.0, handling.handle_due),
+        Duty("webhooks", 1.0, handling.handle_due, waits=True),
         Duty("old webhooks", 3600.0, inbox.tidy),
         Duty("invoices", 5.0, lambda: invoices.issue_missing(since=timedelta(days=2))),
         Duty("old invoices", 600.0, invoices.issue_missing),
@@ -61,28 +65,39 @@ def duties() -> list[Duty]:
 
 
 def run(stop: threading.Event | None = None) -> None:
-    """Do the duties until told to stop (SIGTERM, SIGINT): the one at hand is finished first."""
+    """Do the duties until told to stop (SIGTERM, SIGINT): those at hand are finished first."""
     stop = stop or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     work = duties()
+    beside = threading.Thread(target=_rounds, args=([each for each in work if each.waits], stop), name="waits")
     log.info("worker_started")
+    beside.start()
+    _rounds([each for each in work if not each.waits], stop)
+    beside.join()
+    log.info("worker_stopped")
+
+
+def _rounds(work: list[Duty], stop: threading.Event) -> None:
     while not stop.is_set():
         for duty in work:
             if stop.is_set():
                 break
-            if duty.due > time.monotonic():
-                continue
-            try:
-                done = duty.work()
-                if done:
-                    log.info("duty_done", duty=duty.name, count=done)
-            except Refusal as refusal:
-                log.warning("duty_refused", duty=duty.name, code=refusal.code)
-            except Exception:
-                log.exception("duty_failed", duty=duty.name)
-                connection.close()
-            duty.due = time.monotonic() + duty.seconds
-            close_old_connections()
+            if duty.due <= time.monotonic():
+                _do(duty)
         stop.wait(0.2)
-    log.info("worker_stopped")
+    connection.close()
+
+
+def _do(duty: Duty) -> None:
+    try:
+        done = duty.work()
+        if done:
+            log.info("duty_done", duty=duty.name, count=done)
+    except Refusal as refusal:
+        log.warning("duty_refused", duty=duty.name, code=refusal.code)
+    except Exception:
+        log.exception("duty_failed", duty=duty.name)
+        connection.close()
+    duty.due = time.monotonic() + duty.seconds
+    close_old_connections()
