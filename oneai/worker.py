@@ -13,7 +13,8 @@ import structlog
 from django.db import close_old_connections, connection
 
 from accounts import key_mails, outbox, upkeep
-from billing import handling, inbox, invoice_mails, invoices
+from billing import handling, inbox, invoice_mails, invoices, prices
+from billing import reconciling as razorpay
 from chat import catalog, kept_answers, reconciling, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
@@ -54,6 +55,9 @@ def duties() -> list[Duty]:
         Duty("invoices", 5.0, lambda: invoices.issue_missing(since=timedelta(days=2))),
         Duty("old invoices", 600.0, invoices.issue_missing),
         Duty("invoice mails", 1.0, invoice_mails.write),
+        Duty("refunds and ends", 2.0, razorpay.send_due, waits=True),
+        Duty("prices", 60.0, prices.sync_due, waits=True),
+        Duty("razorpay", 600.0, razorpay.reconcile_due, waits=True),
         Duty("catalogue", 3600.0, _sync_catalogue),
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("reconciliation", 5.0, reconciling.reconcile_due),
