@@ -14,6 +14,7 @@ from billing import plans
 from billing.inbox_admin import WebhookEventAdmin
 from billing.invoice_admin import InvoiceAdmin
 from billing.models import Plan
+from billing.money_admin import CouponAdmin, PackAdmin, SubscriptionAdmin
 from quotas.allowances import InvalidTerms, check_limits, check_patterns
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
@@ -92,3 +93,6 @@ class PlanAdmin(ModelAdmin):
             )
             if {"limits", "model_patterns", *plans.rates(obj)} & set(form.changed_data):
                 plans.publish_default(obj, str(actor))
+
+
+__all__ = ["CouponAdmin", "InvoiceAdmin", "PackAdmin", "PlanAdmin", "SubscriptionAdmin", "WebhookEventAdmin"]
