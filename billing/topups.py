@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -86,12 +85,6 @@ def ask_razorpay(razorpay: Razorpay, row: Purchase) -> Purchase:
 
 
 # Paid --------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    order: wire.Order
-    payments: tuple[wire.Payment, ...]
-
-
 def was_asked_for(razorpay: Razorpay, order_id: str) -> bool:
     """Whether an order that no row knows is one whose answer was lost."""
     return _waiting(razorpay.order(order_id)) is not None
@@ -109,39 +102,39 @@ def apply(razorpay: Razorpay, order_id: str) -> Purchase:
 
     ``dispatch.NotOurs`` when it is none of ours or not what was ordered: then nothing is given.
     """
-    seen = _look(razorpay, order_id)
-    row = Purchase.objects.filter(razorpay_order_id=order_id).first() or _waiting(seen.order)
+    seen = razorpay.order(order_id)
+    row = Purchase.objects.filter(razorpay_order_id=order_id).first() or _waiting(seen)
     if row is None:
-        differences.note("order_unknown", order_id, theirs={"amount_paise": seen.order.amount})
+        differences.note("order_unknown", order_id, theirs={"amount_paise": seen.amount})
         raise dispatch.NotOurs(f"the order {order_id} was not asked for here")
+    why = _wrong(row, seen)
+    found = [] if why else _payments(razorpay, seen)
     with transaction.atomic():
         standing.lock(row.user_id)
         row.refresh_from_db()
-        why = _wrong(row, seen.order)
         if why:
             differences.note(
                 "order_mismatch",
                 order_id,
                 ours={"purchase": str(row.pk), "amount_paise": row.amount_paise, "currency": row.currency},
-                theirs={"amount_paise": seen.order.amount, "currency": seen.order.currency, "wrong": why},
+                theirs={"amount_paise": seen.amount, "currency": seen.currency, "wrong": why},
             )
         else:
-            _settle(row, seen)
+            _settle(row, seen, found)
     if why:
         raise dispatch.NotOurs(f"the order {order_id} is not as it was asked for: {', '.join(why)}")
     return row
 
 
-def _look(razorpay: Razorpay, order_id: str) -> _Seen:
-    order = razorpay.order(order_id)
-    found = list(razorpay.payments_of_order(order_id))
+def _payments(razorpay: Razorpay, order: wire.Order) -> list[wire.Payment]:
+    found = list(razorpay.payments_of_order(order.id))
     if not any(payments.is_paid(each) for each in found):
         # Authorised late, or on an account that takes nothing by itself: after three days it would go back.
         for index, each in enumerate(found):
             if each.status == "authorized" and each.amount == order.amount:
                 found[index] = _captured(razorpay, each)
                 break
-    return _Seen(order, tuple(found))
+    return found
 
 
 def _captured(razorpay: Razorpay, seen: wire.Payment) -> wire.Payment:
@@ -164,9 +157,9 @@ def _wrong(row: Purchase, seen: wire.Order) -> list[str]:
     return found
 
 
-def _settle(row: Purchase, seen: _Seen) -> None:
-    row.razorpay_order_id = seen.order.id
-    for payment in sorted(seen.payments, key=lambda each: (each.created_at or now(), each.id)):
+def _settle(row: Purchase, seen: wire.Order, found: list[wire.Payment]) -> None:
+    row.razorpay_order_id = seen.id
+    for payment in sorted(found, key=lambda each: (each.created_at or now(), each.id)):
         kept, _ = payments.write(payment, purchase=row)
         if kept.effect_at is not None or not payments.is_paid(payment) or payment.amount_refunded >= payment.amount:
             continue
@@ -181,7 +174,7 @@ def _settle(row: Purchase, seen: _Seen) -> None:
             refunds.ask(kept, f"double-{payment.id}", kept.amount_paise, reason=DOUBLE)
         else:
             _give(row, kept)
-    said = seen.order.status if seen.order.status in STATES else row.status
+    said = seen.status if seen.status in STATES else row.status
     row.status = max(row.status, said, key=STATES.index)
     row.save()
 
