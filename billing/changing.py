@@ -16,7 +16,7 @@ from django.db import transaction
 
 from accounts.models import User
 from billing import checkout as checkouts
-from billing import effects, ending, gateway, holders, prices, standing, subscriptions, terms
+from billing import dispatch, effects, ending, gateway, holders, prices, standing, subscriptions, terms
 from billing.models import Price, Subscription, SubscriptionStatus
 from billing.models.plans import Interval
 from billing.razorpay.client import Razorpay
@@ -172,7 +172,7 @@ def seen_again(row: Subscription) -> Subscription:
     """The row as Razorpay has it now, or as it stands here when that can't be had."""
     try:
         return effects.apply_subscription(row.razorpay_subscription_id or "")
-    except (RazorpayError, effects.Contended) as error:
+    except (RazorpayError, effects.Contended, dispatch.NotOurs) as error:
         log.warning("fetch_waits", subscription=str(row.pk), error=str(error))
         return subscriptions.again(row.pk)
 

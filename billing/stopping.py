@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 from django.db import transaction
 
-from billing import changing, effects, ending, gateway, standing, subscriptions
+from billing import changing, dispatch, effects, ending, gateway, standing, subscriptions
 from billing.models import Subscription, SubscriptionStatus
 from billing.razorpay.client import Razorpay
 from billing.razorpay.errors import BadRequest, RazorpayError
@@ -53,7 +53,7 @@ def tell_razorpay(row: Subscription) -> None:
     try:
         ending.send(gateway.razorpay(), row)
         effects.apply_subscription(row.razorpay_subscription_id or "")
-    except (RazorpayError, effects.Contended) as error:
+    except (RazorpayError, effects.Contended, dispatch.NotOurs) as error:
         log.warning("cancellation_waits", subscription=str(row.pk), error=str(error))
 
 

@@ -19,6 +19,8 @@ from quotas.policy import PLAN_WIDE, TOKENS
 
 NOW = "now"
 CYCLE_END = "cycle_end"
+FORGOTTEN = timedelta(minutes=15)
+"""When a change that Razorpay does not show has not been made."""
 CLOCKS = timedelta(minutes=5)
 """How far Razorpay's clock may be from ours."""
 
@@ -70,9 +72,13 @@ def follow(row: Subscription, seen: wire.Subscription) -> None:
     price, quantity = row.next_price, row.next_quantity or row.quantity
     if price is None or (price.pk == row.price_id and quantity == row.quantity):
         return
-    if seen.plan_id != price.razorpay_plan_id or seen.quantity != quantity:
-        return
     asked = row.metadata.get("change") or {}
+    if seen.plan_id != price.razorpay_plan_id or seen.quantity != quantity:
+        waits = asked.get("when") == CYCLE_END and seen.has_scheduled_changes
+        if not waits and (not asked or datetime.fromisoformat(asked["at"]) < now() - FORGOTTEN):
+            forget(row)
+            subscriptions.note(row, "change_failed", reason="Razorpay shows no such change")
+        return
     key, before = asked.get("key") or "change", (row.terms, row.quantity)
     earlier = {"price": str(row.price_id), "quantity": row.quantity, "amount_paise": amount(row.price, row.quantity)}
     cycle = payments.running(row)
