@@ -28,6 +28,7 @@ Sold = tuple[Terms, int]
 """Terms of a price, and how many of it."""
 
 GRACE = "grace"
+PAUSE = "pause"
 
 
 def receiver(row: Subscription) -> UUID:
@@ -148,7 +149,7 @@ def in_force(row: Subscription) -> list[Limit]:
     return list(newest.limits) if newest else []
 
 
-def pause(row: Subscription, why: str = "pause") -> None:
+def pause(row: Subscription, why: str = PAUSE) -> None:
     """Stop what the subscription gives and remember what of it was left; once until it is resumed."""
     if "stopped" in row.metadata:
         return
@@ -240,6 +241,9 @@ def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
         min(_months(start, last) - 1, _months(start, period_edges(start, at)[0])),
     )
     later = max(0, whole - 1 - max(0, gone))
+    stopped = {
+        (each["scope"], each["unit"]): each["limit"] for each in (row.metadata.get("stopped") or {}).get("left", [])
+    }
     standing = {
         each.unit: each for each in reading.standing(receiver(row), at).limits if each.scope == PLAN_WIDE
     }  # fmt: skip
@@ -249,7 +253,9 @@ def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
         if each["scope"] != PLAN_WIDE or limit is None:
             continue
         state, left = standing.get(each["unit"]), limit
-        if state is not None and state.limit is not None:
+        if "stopped" in row.metadata:
+            left = min(limit, stopped.get((PLAN_WIDE, each["unit"])) or 0)
+        elif state is not None and state.limit is not None:
             left = max(0, min(limit, state.limit - state.used - state.held))
         found.append((left + later * limit, whole * limit))
     return found

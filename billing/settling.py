@@ -50,6 +50,10 @@ def settle(row: Subscription, seen: Seen) -> bool:
             ours={"subscription": str(row.pk), "price": str(row.price_id), "quantity": row.quantity},
             theirs={"plan": seen.subscription.plan_id, "quantity": seen.subscription.quantity, "wrong": wrong},
         )
+        if seen.subscription.has_ended and not {"notes", "mode"} & set(wrong):
+            _follow(row, *subscriptions.write_state(row, seen.subscription))
+            row.save()
+            relabel(row.user_id)
         return False
     seats = row.quantity
     terms.follow(row, seen.subscription)
@@ -107,9 +111,15 @@ def _pay_cycle(row: Subscription, seen: Seen, invoice: Invoice, payment: wire.Pa
     if "ended" in row.metadata:
         _give_back(row, kept, f"ended-{payment.id}", AFTER_END)
         return
+    first = not row.payments.exclude(pk=kept.pk).exclude(period_start=None).exists()
+    if first and takeover.is_displaced(row):
+        ending.end_now(
+            row, reason="Another one that was asked for later had been paid", actor="", why=takeover.REPLACED
+        )
+        _give_back(row, kept, f"ended-{payment.id}", AFTER_END)
+        return
     if not payments.take_effect(kept, start, end):
         return
-    first = not row.payments.exclude(pk=kept.pk).exclude(period_start=None).exists()
     if first:
         takeover.take_over(row)
     allowing.give_cycle(row, price.terms, quantity, start, end)
@@ -204,6 +214,8 @@ def _waits(row: Subscription) -> None:
 
 def _ended(row: Subscription) -> None:
     """A paid cycle stays to its end, unless it was ended with a refund; what was never paid for ends at once."""
+    if (row.metadata.get("stopped") or {}).get("why") == allowing.PAUSE and "ended" not in row.metadata:
+        allowing.resume(row)
     allowing.end_grace(row)
     if not row.payments.exclude(period_start=None).exists():
         if not row.trial:

@@ -13,6 +13,12 @@ from billing.standing import ENDED, LIVE, Holder, lock, of
 REPLACED = "replaced"
 
 
+def is_displaced(row: Subscription) -> bool:
+    """Whether the holder has paid for one that was asked for after ``row``, which is heard of only now."""
+    newer = of(Holder(row.user_id, row.team_id)).filter(created_at__gt=row.created_at, status__in=LIVE)
+    return any("ended" not in each.metadata and payments.running(each) is not None for each in newer)
+
+
 def take_over(row: Subscription) -> None:
     """End every older subscription of the same holder now, their unused parts refunded; under the caller's lock.
 

@@ -284,6 +284,17 @@ def test_a_pause_keeps_what_is_left_until_it_is_resumed(world: World) -> None:
     assert refused(stopping.resume, Holder(user.pk)) == "subscription_state"
 
 
+def test_an_end_while_paused_gives_back_what_was_left(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    spend(user, 500_000)
+    stopping.pause(Holder(user.pk))
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    world.reconcile()
+    back = Refund.objects.get(payment__subscription=row)
+    assert 49_900 * 3 // 4 - 10 <= back.amount_paise <= 49_900 * 3 // 4
+
+
 def test_what_was_paused_in_the_upi_app_is_resumed_only_there(world: World) -> None:
     user = world.person()
     row = world.subscribed(user, method="upi")

@@ -159,6 +159,23 @@ def test_two_subscriptions_that_were_both_paid_leave_the_later_one(world: World)
     assert plus.price.amount_paise - 50 <= back.amount_paise <= plus.price.amount_paise
 
 
+def test_of_two_that_were_both_paid_the_order_of_hearing_makes_no_difference(world: World) -> None:
+    user = world.person()
+    plus, pro = world.subscribe(user), world.subscribe(user, "pro")
+    world.pay(plus)
+    of_plus = world.events()
+    world.forget_events()
+    world.pay(pro)
+    world.hear()
+    assert tokens(user) == PRO
+    world.hear(of_plus)
+    world.reconcile()
+    world.hear()
+    plus.refresh_from_db()
+    assert (str(plus.status), tokens(user)) == ("cancelled", PRO)
+    assert Payment.objects.get(subscription=plus).refunds.get().amount_paise == plus.price.amount_paise
+
+
 def test_who_is_subscribed_is_sent_to_a_change(world: World) -> None:
     user = world.person()
     world.subscribed(user)
