@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.quotas.test_processes import HOLD, environment, manage, people, rush
+from tests.quotas.test_processes import HOLD, manage, people, rush
 from tests.servers.databases import Databases
-from tests.servers.process import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -55,22 +52,10 @@ def test_members_who_leave_and_come_back_while_all_ask_leave_the_ledger_whole(da
     movers = sorted(members)[1:]
     asking = {"bound": HOLD - 16, "cap": 16, "cost": 984 * 150, "times": 10, "threads": 2, "accounts": members}
     move = {"team": name, "accounts": movers, "times": 10, "threads": 1}
-    mover = subprocess.Popen(
-        [sys.executable, "-m", "tests.quotas.rush", "leave_and_join", json.dumps(move)],
-        cwd=ROOT,
-        env=environment(url),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert mover.stdin is not None
-    mover.stdin.write("go\n")
-    mover.stdin.flush()
-    results = rush(url, "batches", [asking, asking | {"accounts": members[::-1]}])
-    out, errors = mover.communicate(timeout=120)
-    assert mover.returncode == 0, errors
-    assert json.loads(out.splitlines()[-1])["failures"] == []
+    with ThreadPoolExecutor(1) as beside:
+        moved = beside.submit(rush, url, "leave_and_join", [move])
+        results = rush(url, "batches", [asking, asking | {"accounts": members[::-1]}])
+        assert moved.result() == [["left and joined"]]
     assert {code for each in results for code in each} <= {"admitted", "quota_exceeded"}
     manage(url, "audit_ledger")
 
