@@ -14,6 +14,7 @@ from billing.models.invoices import (
     InvoiceSeries,
     Seller,
 )
+from billing.models.notices import Notice
 from billing.models.offers import Coupon, CouponUse, Pack, Trial
 from billing.models.payments import Payment, Purchase, Refund
 from billing.models.plans import Plan, Price
@@ -30,6 +31,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceMail",
     "InvoiceSeries",
+    "Notice",
     "Pack",
     "Payment",
     "Plan",
