@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts import audit
+from billing import mail_desk as mail_desk
 from billing import plans
 from billing.inbox_admin import WebhookEventAdmin
 from billing.invoice_admin import InvoiceAdmin

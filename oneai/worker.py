@@ -13,7 +13,7 @@ import structlog
 from django.db import close_old_connections, connection
 
 from accounts import key_mails, outbox, upkeep
-from billing import handling, inbox, invoice_mails, invoices, prices
+from billing import handling, inbox, invoice_mails, invoices, prices, reminders
 from billing import reconciling as razorpay
 from chat import catalog, kept_answers, reconciling, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
@@ -62,6 +62,7 @@ def duties() -> list[Duty]:
         Duty("upstream keys", 60.0, upstream_keys.watch),
         Duty("reconciliation", 5.0, reconciling.reconcile_due),
         Duty("kept answers", 60.0, kept_answers.erase),
+        Duty("reminders", 60.0, reminders.announce),
         Duty("tidy", 600.0, upkeep.tidy),
         Duty("ledger", 60.0, watch.check_some),
         Duty("bounds", 60.0, bounds.learn),
