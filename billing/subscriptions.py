@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from billing import gateway
+from billing import gateway, telling
 from billing.models import CouponUse, Price, Subscription, SubscriptionChange, SubscriptionStatus
 from billing.razorpay import wire
 from billing.razorpay.once import NOTE
@@ -67,16 +67,17 @@ def note(
     reason: str = "",
     **details: Any,
 ) -> None:
-    """Add to the history of ``row``; mails and pages read what happened from there.
+    """Add to the history of ``row``, and write the mail that this calls for; pages read what happened there.
 
     ``kind``: ``asked``, ``created``, ``state`` (Razorpay's, ``before`` to ``after``), ``paid`` (a cycle),
     ``payment_failed``, ``trial_begun``, ``trial_refused``; ``change_asked``, ``changed``, ``change_paid``,
     ``change_failed``, ``replacement_asked``; ``cancel_asked``, ``cancel_undone``, ``end_now``; ``given_back`` (a
     payment that bought nothing), ``refunded``, ``disputed``, ``dispute_over``, ``seats_refused``.
     """
-    SubscriptionChange.objects.create(
+    change = SubscriptionChange.objects.create(
         subscription=row, kind=kind, before=before, after=after, actor=actor[:254], reason=reason, details=details
     )
+    telling.of_change(change)
 
 
 def by_razorpay_id(razorpay_id: str) -> Subscription | None:
