@@ -6,12 +6,11 @@ The PDF is drawn before the transaction that marks the mail as written, which th
 from __future__ import annotations
 
 import structlog
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
-from django.template.loader import render_to_string
 
-from billing import invoice_paper, invoice_pdf
+from billing import invoice_paper, invoice_pdf, letters, mail_texts
+from billing.letters import Paper
 from billing.models import Invoice, InvoiceKind, InvoiceMail
 from oneai.kit.clock import now
 
@@ -40,20 +39,15 @@ def write(most: int = 10) -> int:
 def message(invoice: Invoice) -> EmailMultiAlternatives:
     """The mail of ``invoice``, not yet sent."""
     paper = invoice_paper.read(invoice)
-    context = {
-        "paper": paper,
-        "invoice": invoice,
-        "name": invoice.user.name,
-        "credit": invoice.kind == InvoiceKind.CREDIT_NOTE,
-        "site_url": settings.SITE_URL,
-        "current_site": {"name": settings.SITE_NAME},
-    }
-    subject = render_to_string("billing/email/invoice_subject.txt", context)
-    mail = EmailMultiAlternatives(
-        " ".join(subject.split()),
-        render_to_string("billing/email/invoice_message.txt", context),
-        to=[invoice.user.email],
-    )
-    mail.attach_alternative(render_to_string("billing/email/invoice_message.html", context), "text/html")
-    mail.attach(paper.file_name, invoice_pdf.render(paper), "application/pdf")
-    return mail
+    facts = [(line.description, line.total) for line in paper.lines]
+    if paper.taxed:
+        facts += [
+            ("Taxable value", paper.taxable),
+            *((f"{tax.name} {tax.rate}".strip(), tax.amount) for tax in paper.taxes),
+        ]
+    facts += [(paper.total_name, paper.total), ("In words", paper.words)]
+    if invoice.kind == InvoiceKind.CREDIT_NOTE:
+        letter = mail_texts.credit_note(invoice, paper.title, facts, invoice.refund)
+    else:
+        letter = mail_texts.receipt(invoice, paper.title, facts, invoice.payment)
+    return letters.message(letter, invoice.user.email, [Paper(paper.file_name, invoice_pdf.render(paper))])
