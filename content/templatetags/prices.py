@@ -12,21 +12,9 @@ register = template.Library()
 
 
 @register.filter
-def rupees(paise: int) -> str:
-    """₹1,23,456 for 12345600 paise: Indian grouping, paise only when there are any."""
-    return money.rupees(int(paise))
-
-
-@register.filter
 def rupees_exact(paise: int) -> str:
     """₹1,23,456.00: as papers write it, always with the paise."""
     return money.rupees(int(paise), exact=True)
-
-
-@register.filter
-def monthly_of_year(paise: int) -> int:
-    """Paise a month of a price per year, rounded up to the rupee so that it never says too little."""
-    return -(-int(paise) // 1200) * 100
 
 
 @register.filter

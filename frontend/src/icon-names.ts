@@ -14,6 +14,7 @@ export const ICONS = [
   "columns-2",
   "copy",
   "cpu",
+  "credit-card",
   "ellipsis",
   "gauge",
   "image",
