@@ -11,6 +11,7 @@ export interface Told {
 
 const USAGE = { href: "/usage", label: "See what is left" };
 const PLANS = { href: "/pricing", label: "See the plans" };
+const BUY = { href: "/billing#packs", label: "Buy more tokens" };
 
 function owner(limit: Limit): string {
   if (limit.scope === "*") return "of your plan";
@@ -64,7 +65,7 @@ export function describe(error: unknown): Told {
     return { text: "You are signed out. Your text is kept.", links: [{ href, label: "Sign in" }] };
   }
   const text = words(error.body, error.retryAfter);
-  if (error.body.code === "quota_exceeded") return { text, links: [USAGE, PLANS] };
+  if (error.body.code === "quota_exceeded") return { text, links: [USAGE, PLANS, BUY] };
   if (error.body.code === "model_not_allowed") return { text, links: [PLANS] };
   return { text };
 }
