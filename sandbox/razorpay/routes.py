@@ -8,7 +8,7 @@ from aiohttp import web
 
 from sandbox.world import WORLD
 
-from . import api, checkout, control, dashboard, walks
+from . import api, checkout, control, dashboard, embedded, walks
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:
@@ -18,6 +18,6 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
 
 def add(app: web.Application) -> None:
     """Adds every path, and what runs beside them."""
-    for part in (api, checkout, dashboard, control, walks):
+    for part in (embedded, api, checkout, dashboard, control, walks):
         part.add(app)
     app.cleanup_ctx.append(_running)
