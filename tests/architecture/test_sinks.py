@@ -20,7 +20,7 @@ KNOWN: dict[str, str] = {
     "frontend/src/chat/canonical.ts": "HTML of our own origin that the server has sanitised as its last step",
     "chat/shown.py": "the answer as HTML, which the sanitiser has just made from Markdown",
     "templates/account/email/base_message.txt": "a plain-text mail: nothing in it is read as HTML",
-    "templates/billing/email/invoice_subject.txt": "the subject of a mail: nothing in it is read as HTML",
+    "templates/billing/email/letter.txt": "a plain-text mail: nothing in it is read as HTML",
     "templates/content/docs_page.html": "a page of the documentation, which the sanitiser has made from Markdown",
     "templates/content/post.html": "a post, which the sanitiser has made from Markdown",
     "templates/quotas/email/alert_subject.txt": "the subject of a mail: nothing in it is read as HTML",
