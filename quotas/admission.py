@@ -218,7 +218,8 @@ def _decide(
     if most < ask.least:
         # The rates leave at least that, so it is a limit that binds.
         scope, unit, limit, state = binding
-        raise exceeded(scope, unit, limit, state.used, state.held, state.extra, at=at, reset_at=reset_at)
+        asked = ask.input_bound + ask.least if unit == TOKENS else held_nano(ask.price, ask.input_bound, ask.least)
+        raise exceeded(scope, unit, limit, state.used, state.held, state.extra, asked, at=at, reset_at=reset_at)
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
@@ -259,7 +260,8 @@ def _rate_room(account: AccountState, terms: Terms, ask: Ask, at: datetime) -> i
         left = tokens_limit - tokens
         if left < ask.input_bound + ask.least:
             wait = rates.wait_for(window, second, 2, max(0, tokens_limit - ask.input_bound - ask.least))
-            raise rate_exceeded(scope, "tokens_per_minute", tokens_limit, max(0, left), wait)
+            asked = ask.input_bound + ask.least
+            raise rate_exceeded(scope, "tokens_per_minute", tokens_limit, max(0, left), wait, asked)
         room = min(room, left - ask.input_bound)
     return room
 

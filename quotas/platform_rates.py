@@ -89,17 +89,17 @@ class Platform:
                 self._running = _running()
             running = self._running + self._began - self._ended
             if running + len(tokens) > most:
-                raise too_many_running(most, running, SCOPE)
+                raise too_many_running(most, running, SCOPE, len(tokens))
         counted, used = rates.totals(state.recent, self._second)
         limit = state.requests_per_minute
         if limit is not None and requests and counted + requests > limit:
             wait = rates.wait_for(state.recent, self._second, 1, limit - requests)
-            raise rate_exceeded(SCOPE, "requests_per_minute", limit, max(0, limit - counted), wait)
+            raise rate_exceeded(SCOPE, "requests_per_minute", limit, max(0, limit - counted), wait, requests)
         limit, total = state.tokens_per_minute, sum(tokens)
         # As with an account's: what is alone in its minute is let through, however large.
         if limit is not None and used and used + total > limit:
             wait = rates.wait_for(state.recent, self._second, 2, max(0, limit - total))
-            raise rate_exceeded(SCOPE, "tokens_per_minute", limit, max(0, limit - used), wait)
+            raise rate_exceeded(SCOPE, "tokens_per_minute", limit, max(0, limit - used), wait, total)
 
     def add(self, requests: int, tokens: Sequence[int]) -> None:
         """Count what ``check`` has let through."""
