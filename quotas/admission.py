@@ -5,7 +5,7 @@ No database, no clock and no settings here, so that every rule can be driven wit
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -128,20 +128,20 @@ class Decision:
     remaining_tokens: int | None
 
 
-def applicable(terms: Terms, ask: Ask, counted: Container[LimitKey] = ()) -> Iterator[tuple[str, str, int | None]]:
+def applicable(terms: Terms, ask: Ask, counted: Collection[LimitKey] = ()) -> Iterator[tuple[str, str, int | None]]:
     """(scope, unit, limit) of every counter that the call moves, plan-wide ones first.
 
-    A key's counter that is ``counted`` already goes on without its limit: one that is set again later must
-    not have missed what was used meanwhile.
+    A counter that is ``counted`` already goes on without its limit, which may have ended by itself: one that
+    is set again later must not have missed what was used meanwhile.
     """
     limits = terms.limits
     yield PLAN_WIDE, TOKENS, limits.get((PLAN_WIDE, TOKENS))
     yield PLAN_WIDE, NANO_USD, limits.get((PLAN_WIDE, NANO_USD))
-    if len(limits) > 2:
+    if len(limits) > 2 or len(counted) > 2:
         scopes = {ask.model_id, *(f"class:{name}" for name in ask.model_classes)}
-        for (scope, unit), limit in sorted(limits.items(), key=lambda item: item[0]):
+        for scope, unit in sorted({*limits, *counted}):
             if scope in scopes:
-                yield scope, unit, limit
+                yield scope, unit, limits.get((scope, unit))
     key = ask.api_key
     if key is not None:
         for unit, own in ((TOKENS, key.limit_tokens), (NANO_USD, key.limit_nano_usd)):

@@ -149,6 +149,8 @@ class Book:
             earlier |= self._period.earlier(account, admission.applicable(account.terms, ask, account.counters))
         states |= {key: found.state(key[1]) for key, found in earlier.items()}
         for key, extra in pockets.extras(account.grants).items():
+            if key not in states and key not in account.terms.limits:
+                continue  # a top-up on what no limit is on begins no counter
             states[key] = replace(states.get(key, admission.UNTOUCHED), extra=extra)
         state = AccountState(account.in_flight, account.windows)
         return account, decide_all(state, states, account.terms, asks, self.at, account.reset_at), earlier
@@ -259,7 +261,9 @@ class Book:
 
     def _extended_lines(self, account: Account, hold: HoldState, ask: Ask) -> list[Counter]:
         """The counters of an open hold, brought to the limits of now while their period is the account's."""
-        limits = {(scope, unit): limit for scope, unit, limit in admission.applicable(account.terms, ask)}
+        limits = {
+            (scope, unit): limit for scope, unit, limit in admission.applicable(account.terms, ask, account.counters)
+        }
         found = []
         for line in sorted(hold.lines):
             counter = self._counters[UUID(line)]
