@@ -220,7 +220,7 @@ class Book:
         """Hold up to ``tokens`` more completion tokens for a running call; how many were granted, maybe 0.
 
         The decision is that of an admission, without its least: every limit that the hold lies on, the
-        tokens' rate, and the platform's day must have room for what is granted, in tokens and in
+        tokens' rates, the platform's too, and the platform's day must have room for what is granted, in tokens and in
         nano-USD at the price of ``ask``, the Ask that the hold was made for. Top-ups count. A hold stays
         with its period. Partly granted is granted; 0 when nothing fits, when the hold is closed, and when
         the day's ceiling does not cover all that the limits would.
@@ -239,9 +239,9 @@ class Book:
             raise ValueError("extensions are numbered from 1, without a gap, and never negative")
         account = self._accounts[hold.user_id]
         lines = self._extended_lines(account, hold, ask)
-        granted, nano = extending.more(account, lines, hold, ask, tokens, self.at)
-        if granted:
-            self._platform.lock()
+        began = rates.second_of(hold.created_at)
+        room = self._platform.room(began, hold.tokens, tokens)
+        granted, nano = extending.more(account, lines, hold, ask, room, self.at)
         if nano and hold.platform_day is not None and hold.platform_shard is not None:
             try:
                 self._ceiling.take_more((hold.platform_day, hold.platform_shard), nano)
@@ -256,7 +256,7 @@ class Book:
             hold.max_tokens += granted
             hold.nano_usd += nano
             extending.count(account, hold, ask, granted, self.at)
-            self._platform.extend(rates.second_of(hold.created_at), granted)
+            self._platform.extend(began, granted)
         return granted
 
     def _extended_lines(self, account: Account, hold: HoldState, ask: Ask) -> list[Counter]:

@@ -62,9 +62,19 @@ class Platform:
         if tokens and second + rates.MINUTE >= self._second:
             self._noted.append((second, tokens))
 
-    def lock(self) -> None:
-        """Take the row's lock if a rate is set: before a shard's, by who may have to change the row later."""
-        self._read()
+    def room(self, second: int, own: int, wanted: int) -> int:
+        """Of ``wanted`` tokens more for a call of ``second`` that holds ``own``, what the minute has left.
+
+        As with an admission, a call that is alone in it is not cut.
+        """
+        state = self._read()
+        limit = state.tokens_per_minute
+        if limit is None:
+            return wanted
+        used = rates.totals(state.recent, self._second)[1]
+        if limit and used <= (own if second + rates.MINUTE >= self._second else 0):
+            return wanted
+        return min(wanted, max(0, limit - used))
 
     def extend(self, second: int, tokens: int) -> None:
         """Count ``tokens`` more for a call of ``second``: there while that counts, so that its end corrects both."""
