@@ -35,6 +35,7 @@ from tests.chat.upstream_catalogue import UpstreamCatalogue
 pytestmark = pytest.mark.django_db(transaction=True)
 SEED = int(os.environ.get("ONEAI_SEED", "0")) or random.randrange(2**32)
 SOME = 5  # of a story's points, in the default suite
+SELDOM = 6
 TEXT = "word " * 40
 
 
@@ -267,12 +268,15 @@ def differences(user: User) -> list[Any]:
 
 
 def at_each(tell: Callable[[str, Fault], dict[str, Any]], name: str, share: Callable[[int], list[int]]) -> None:
-    whole = tell(name, counted := Fault(0))
+    whole = tell(name, Fault(0))  # with what a process looks for once
+    counted = Fault(0)
+    assert tell(name, counted) == whole
     print(f"{name}: {counted.seen} points")
     assert counted.seen >= 5
     for number in share(counted.seen):
         assert tell(name, fault := Fault(number)) == whole, fault
-        assert fault.said, f"point {number} of {counted.seen} was not reached"
+        # What a process looks at once a second is not in every story.
+        assert fault.said or counted.seen - SELDOM <= fault.seen < number, f"{number} of {counted.seen}: {fault}"
 
 
 @pytest.mark.parametrize("name", STORIES)
