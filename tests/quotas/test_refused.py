@@ -16,6 +16,7 @@ from oneai.kit.errors import Refusal
 from quotas import allowances, refused
 from quotas.ledger import Book
 from quotas.models import RefusedCalls
+from quotas.refusals import rate_exceeded, too_many_running
 from tests.chat.browser import Browser
 from tests.chat.client import Chat
 from tests.chat.socket import ChatSocket
@@ -149,6 +150,17 @@ def test_refusals_of_no_limit_are_not_kept() -> None:
     assert full is not None
     assert (full["scope"], full["unit"], full["limit"], full["frees_at"]) == ("global", "nano_usd", None, "soon")
     assert len(full["request_id"]) == 200
+
+
+def test_what_runs_and_what_a_minute_has_left_are_told_and_never_less_than_nothing() -> None:
+    for running, left in ((3, 1), (4, 0), (5, 0)):
+        made = refused.entry_of(too_many_running(4, running), AT, ["m/m"], None, "r")
+        assert made is not None
+        assert (made["limit"], made["used"], made["remaining"]) == (4, running, left)
+    made = refused.entry_of(rate_exceeded("*", "tokens_per_minute", 100, 30, 7, 50), AT, ["m/m"], None, "r")
+    assert made is not None
+    assert (made["used"], made["remaining"], made["asked"]) == (70, 30, 50)
+    assert made["frees_at"] == "2026-01-31T09:30:07Z"
 
 
 def note(user_id: UUID, times: int = 1, at: datetime | None = None) -> list[str]:
