@@ -174,3 +174,6 @@ class OutgoingMailAdmin(ReadOnly):
     @admin.display(description="to")
     def recipients(self, mail: OutgoingMail) -> str:
         return ", ".join(mail.to)
+
+
+from accounts import team_admin  # noqa: E402, F401 (Django looks for the desk in this module)

@@ -236,4 +236,18 @@ class AuditEntry(models.Model):
         raise TypeError("an audit entry is never deleted by hand")
 
 
-__all__ = ["ApiKey", "AttemptWindow", "AuditEntry", "CacheEntry", "OutgoingMail", "Role", "User"]
+from accounts.team_models import Membership, Team, TeamInvitation, TeamRole  # noqa: E402
+
+__all__ = [
+    "ApiKey",
+    "AttemptWindow",
+    "AuditEntry",
+    "CacheEntry",
+    "Membership",
+    "OutgoingMail",
+    "Role",
+    "Team",
+    "TeamInvitation",
+    "TeamRole",
+    "User",
+]

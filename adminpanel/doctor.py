@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import urlsplit
+
+from adminpanel.doctor_findings import Finding, Level, is_loopback
+from adminpanel.doctor_payments import Payments, judge_payments
 
 SHORTEST_SECRET = 50
 SHORTEST_WEBHOOK_SECRET = 32
@@ -18,29 +20,6 @@ SHORTEST_WEBHOOK_SECRET = 32
 PATIENCE_SECONDS = 120
 API_ROLES = ("anon", "authenticated", "service_role")
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
-
-
-class Level(StrEnum):
-    """How a finding is meant; only the last two need somebody to act."""
-
-    OK = "ok"
-    IMITATED = "imitated"
-    OFF = "off"
-    MISSING = "missing"
-    UNSAFE = "unsafe"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence about one subject."""
-
-    level: Level
-    subject: str
-    text: str
-
-    @property
-    def needs_action(self) -> bool:
-        return self.level in {Level.MISSING, Level.UNSAFE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +66,7 @@ class Work:
     models: int = 0
     ledger_differences: int = 0
     ledger_checked_seconds: float | None = None
+    sells_unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +79,7 @@ class Facts:
     redis_error: str | None = None  # None: not configured; empty: it answers
     upstreams: Mapping[str, str] = field(default_factory=dict)
     static_files: int = 0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host in {"localhost", ""} or host.endswith(".localhost") or host.startswith("/"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    payments: Payments | None = None  # None: off, or its tables are not there
 
 
 def is_far(host: str) -> bool:
@@ -271,6 +242,9 @@ def judge_work(facts: Facts) -> Iterator[Finding]:
         elif facts.work.ledger_checked_seconds is not None:
             minutes = facts.work.ledger_checked_seconds / 60
             yield Finding(Level.OK, "Ledger", f"adds up; last looked at {minutes:.0f} minutes ago.")
+        if facts.work.sells_unnamed:
+            text = "is not named: invoices have the site's name and no tax. Say who sells on the desk, under Sellers."
+            yield Finding(Level.MISSING, "The seller", text)
     if facts.redis_error is None:
         yield Finding(Level.OFF, "Redis", "is not used: the database is the cache. Nothing is lost by it.")
     elif facts.redis_error:
@@ -291,6 +265,7 @@ def judge(facts: Facts) -> list[Finding]:
         judge_database(facts.database, debug=facts.configuration.debug),
         judge_upstreams(facts),
         judge_services(facts.configuration),
+        judge_payments(facts.payments),
         judge_work(facts),
     )
     return [finding for part in parts for finding in part]

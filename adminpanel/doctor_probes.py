@@ -15,6 +15,9 @@ from django.utils.timezone import now
 
 from accounts.models import OutgoingMail
 from adminpanel.doctor import API_ROLES, Configuration, Database, Facts, Work
+from adminpanel.doctor_payment_probes import look_at_payments
+from billing import sellers
+from billing.models import Payment
 from chat.models import AIModel
 from chat.upstreams import OPENROUTER, Upstream, upstreams
 from oneai import env
@@ -117,6 +120,7 @@ def look_at_work() -> Work | None:
             models=AIModel.objects.filter(is_enabled=True, is_listed=True, price__isnull=False).count(),
             ledger_differences=checked["differences"] or 0,
             ledger_checked_seconds=(at - checked["at"]).total_seconds() if checked["at"] else None,
+            sells_unnamed=not sellers.current().legal_name and Payment.objects.exists(),
         )
     except DatabaseError:
         return None
@@ -175,4 +179,5 @@ def examine() -> Facts:
         redis_error=look_at_redis(),
         upstreams=look_at_upstreams(),
         static_files=count_static_files(),
+        payments=look_at_payments(database_answers=not (database.error or database.pending)),
     )

@@ -5,3 +5,11 @@ from django.apps import AppConfig
 
 class BillingConfig(AppConfig):
     name = "billing"
+
+    def ready(self) -> None:
+        """Let the inbox know what events lead to, and teams why they must stay."""
+        from accounts import teams
+        from billing import effects, holders
+
+        effects.connect()
+        teams.before_delete(holders.keep_subscribed)

@@ -45,6 +45,8 @@ def grant(
     """
     plan = find(code)
     with transaction.atomic():
+        # The person's row before the quota's: that is the order in which billing locks them.
+        set_plan_label(user.pk, plan.code, "active")
         allowance = allowances.assign(
             user.pk,
             plan.code,
@@ -54,7 +56,6 @@ def grant(
             source=source or f"grant by {actor}"[:200],
             until=until,
         )
-        set_plan_label(user.pk, plan.code, "active")
         audit.record(
             actor,
             "plan.granted",

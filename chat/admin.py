@@ -15,9 +15,9 @@ from accounts import audit
 from chat import catalog_sync, pricing
 from chat.class_admin import ModelClassAdmin
 from chat.models import AIModel, Conversation, Generation, ModelPrice, Turn, UpstreamKey
-from chat.read_only_admin import ReadOnly
 from chat.reconcile_admin import ReconciliationAdmin
 from oneai.kit.money import per_million_string, usd_string
+from oneai.kit.read_only_admin import ReadOnly
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]

@@ -45,12 +45,13 @@ def receipt_of(message: Message) -> dict[str, Any]:
         "model": hold.model_id,
         "state": _state(hold, record),
         "asked_at": utc_text(hold.created_at),
+        "team_id": str(hold.team_id) if hold.team_id else None,
         "hold": records.hold_json(hold),
         "price": None if price is None else price_json(price),
         "usage": None if record is None else records.tokens_json(record),
         "charge": None if record is None else charge_json(record, hold),
         "limits": records.balances(hold, entries),
-        "ledger_entries": records.entries_json(entries),
+        "ledger_entries": records.entries_json(hold, entries),
     }
 
 

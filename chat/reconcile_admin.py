@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 
 from chat.models import UpstreamFinding, UpstreamReconciliation, UpstreamSpending
-from chat.read_only_admin import ReadOnly
 from oneai.kit.money import usd_string
+from oneai.kit.read_only_admin import ReadOnly
 
 
 def _dollars(nano: int | None) -> str:

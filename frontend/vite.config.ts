@@ -41,7 +41,7 @@ export default defineConfig({
     // A data: URL is refused by the content policy for fonts, and icons are cached better as files.
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: ["src/site.css", "src/chat.css", "src/admin.css", "src/site.ts", "src/chat.ts"],
+      input: ["src/site.css", "src/chat.css", "src/admin.css", "src/site.ts", "src/chat.ts", "src/checkout.ts"],
     },
   },
 });

@@ -225,7 +225,32 @@ def _paths() -> Schema:
         "description": "The answer, or with ``stream`` its chunks as server-sent events.",
         "content": _json(_reference("Completion")) | {"text/event-stream": {"schema": {"type": "string"}}},
     }
+    signature = {
+        "name": "X-Razorpay-Signature",
+        "in": "header",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "HMAC-SHA256 of the raw body under the webhook secret, in hexadecimal.",
+    }
+    event_id = {
+        "name": "X-Razorpay-Event-Id",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "The same id again is acknowledged and changes nothing.",
+    }
+
+    def webhook(operation_id: str) -> Schema:
+        kept = _object({"status": {"type": "string", "enum": ["ok"]}}, ["status"])
+        return _operation(
+            operation_id, "webhooks", "An event of Razorpay: kept before it is acknowledged, acted on later",
+            {"200": {"description": "It is kept.", "content": _json(kept)}},
+            parameters=[signature, event_id], security=[],
+            requestBody={"required": True, "content": _json(_object({}, additionalProperties=True))},
+        )  # fmt: skip
+
     return {
+        "/api/webhooks/razorpay": {"post": webhook("webhooks_razorpay")},
+        "/api/subscription/webhook": {"post": webhook("subscription_webhook")},
         "/api/chat/stream": {
             "post": _operation(
                 "chat_stream", "chat", "Ask, and read the answer as it is written",

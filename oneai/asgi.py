@@ -82,6 +82,11 @@ def _origin(url: str) -> str:
 _forms = (
     [_origin(settings.GOOGLE_BASE_URL or "https://accounts.google.com")] if settings.SOCIALACCOUNT_PROVIDERS else []
 )
+_payments = []
+if settings.RAZORPAY_KEY_ID:
+    _payments = [_origin(settings.RAZORPAY_CHECKOUT_URL), _origin(settings.RAZORPAY_BASE_URL)]
+    if _payments[0].endswith(".razorpay.com"):
+        _payments.append("https://*.razorpay.com")
 _gate = Gate(
     _route,
     Policy(
@@ -89,6 +94,7 @@ _gate = Gate(
         form_targets=_forms,
         cors_origins=settings.CORS_ALLOWED_ORIGINS,
         proxies=settings.TRUSTED_PROXIES,
+        payment_origins=_payments,
     ),
 )
 

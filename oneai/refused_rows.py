@@ -40,14 +40,22 @@ class RefusedRow:
 
 def rows_of(user_id: UUID) -> list[RefusedRow]:
     """What calls of the person were refused lately, the newest first."""
-    names: dict[str, str] = {}
+    names: dict[tuple[str, bool | None], str] = {}
     found = []
     for entry in refused.latest(user_id):
-        scope = entry["scope"]
-        if scope not in names:
-            names[scope] = "all accounts together" if scope == PLATFORM else scope_text(scope)
-        found.append(_row(entry, names[scope]))
+        key = entry["scope"], entry["shared"]
+        if key not in names:
+            names[key] = _whose(*key)
+        found.append(_row(entry, names[key]))
     return found
+
+
+def _whose(scope: str, shared: bool | None) -> str:
+    if scope == PLATFORM:
+        return "all accounts together"
+    if shared and scope.startswith("team:"):
+        scope = PLAN_WIDE
+    return scope_text(scope, team=bool(shared))
 
 
 def _row(entry: Mapping[str, Any], whose: str) -> RefusedRow:

@@ -26,6 +26,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("accounts.settings_pages")),
     path("", include("quotas.key_pages")),
+    path("", include("quotas.team_pages")),
     re_path(r"^(?:api|v1)(?:/.*)?$", pages.api_not_found),
 ]
 

@@ -125,7 +125,7 @@ def _meter(limit: LimitState, account: Account) -> Meter:
     most, left = limit.limit or 0, limit.remaining or 0
     percent = min(100, 100 * left // most) if most else 0  # top-ups may leave more than the limit
     return Meter(
-        scope_text(limit.scope),
+        scope_text(limit.scope, team=bool(limit.team)),
         "tokens" if limit.unit == TOKENS else "budget",
         amount_text(limit.unit, left),
         amount_text(limit.unit, most),

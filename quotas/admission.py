@@ -142,6 +142,9 @@ def applicable(terms: Terms, ask: Ask, counted: Collection[LimitKey] = ()) -> It
         for scope, unit in sorted({*limits, *counted}):
             if scope in scopes:
                 yield scope, unit, limits.get((scope, unit))
+    for unit, cap in terms.caps:
+        if cap is not None or (terms.team, unit) in counted:
+            yield terms.team, unit, cap
     key = ask.api_key
     if key is not None:
         for unit, own in ((TOKENS, key.limit_tokens), (NANO_USD, key.limit_nano_usd)):
@@ -219,7 +222,9 @@ def _decide(
         # The rates leave at least that, so it is a limit that binds.
         scope, unit, limit, state = binding
         asked = ask.input_bound + ask.least if unit == TOKENS else held_nano(ask.price, ask.input_bound, ask.least)
-        raise exceeded(scope, unit, limit, state.used, state.held, state.extra, asked, at=at, reset_at=reset_at)
+        raise exceeded(
+            scope, unit, limit, state.used, state.held, state.extra, asked, at=at, reset_at=reset_at, team=terms.team
+        )
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)

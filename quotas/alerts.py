@@ -16,7 +16,9 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
 
+from accounts import teams
 from accounts.models import User
+from accounts.team_ids import is_team_id
 from oneai.kit import rows
 from oneai.kit.clock import now, uuid7
 from quotas.admission import FLOOR
@@ -95,15 +97,22 @@ def _wanted(user: User) -> bool:
 
 
 def _send(alert: QuotaAlert) -> None:
-    user = alert.user
-    if alert.reset_at <= now() or not _wanted(user):
+    """To the person; of a team's quota its owner and admins hear."""
+    if alert.reset_at <= now():
         return
+    people = teams.stewards_of(alert.user_id) if is_team_id(alert.user_id) else [alert.user]
+    for user in people:
+        if _wanted(user):
+            _tell(alert, user)
+
+
+def _tell(alert: QuotaAlert, user: User) -> None:
     tokens = alert.unit == TOKENS
     context = {
         "name": user.name,
         "wholly": alert.percent == WHOLLY,
         "what": "tokens" if tokens else "budget",
-        "whose": scope_text(alert.scope),
+        "whose": scope_text(alert.scope, team=is_team_id(alert.user_id)),
         "used": amount_text(alert.unit, alert.used),
         "limit": amount_text(alert.unit, alert.quota_limit),
         "left": amount_text(alert.unit, max(0, alert.quota_limit - alert.used)),

@@ -14,12 +14,13 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
+from accounts.models import Membership, Team
 from oneai.kit import rows
 from oneai.kit.clock import now
 from quotas import holding
 from quotas.book import Book
 from quotas.models import Allowance, Override, QuotaAccount
-from quotas.policy import NANO_USD, RATES, TOKENS, UNITS, micros, terms_at
+from quotas.policy import NANO_USD, OF_CALLER, RATES, TOKENS, UNITS, micros
 
 Limit = Mapping[str, Any]
 _MOST: Final = 2**63 - 1
@@ -38,7 +39,7 @@ def check_amount(name: str, amount: int | None) -> int | None:
 
 def check_scope(scope: str) -> str:
     """``scope`` if a plan or staff may limit it: ``*``, a model id or ``class:x``."""
-    if not scope or len(scope) > 200 or scope.startswith(("key:", "team:")) or scope.isspace():
+    if not scope or len(scope) > 200 or scope.startswith(OF_CALLER) or scope.isspace():
         raise InvalidTerms("a limit is on *, on a model or on class:x")
     return scope
 
@@ -269,12 +270,33 @@ def policy_from_tables(user_id: UUID, at: datetime) -> dict[str, Any]:
             }
             for row in _active(user_id, at).order_by("starts_at", "id")
         ],
+        **_place(user_id),
     }
+
+
+def _place(user_id: UUID) -> dict[str, Any]:
+    """The team that somebody is in, with their caps, as a policy has it."""
+    place = Membership.objects.filter(user_id=user_id, team__state=Team.State.ACTIVE).first()
+    if place is None:
+        return {}
+    return {"team": {"id": str(place.team_id), TOKENS: place.cap_tokens, NANO_USD: place.cap_nano_usd}}
+
+
+def follow_membership(user_id: UUID) -> None:
+    """Have the account's next call know the team that the person is in now, or none; runs in that change's transaction.
+
+    Locks the account alone: whoever has a team's account in hand may wait for its rows.
+    """
+    (account,) = holding.lock_accounts([user_id])
+    before = account["policy"] or {"allowances": [], "overrides": []}
+    policy = {name: before[name] for name in ("allowances", "overrides")} | _place(user_id)
+    rows.update(QuotaAccount, [{"user_id": user_id, "policy": policy}])
 
 
 def _follow(book: Book, user_id: UUID, source_key: str) -> None:
     """Rewrite the account's policy and bring its counters to it; closes ``book``."""
     policy = policy_from_tables(user_id, book.at)
     rows.update(QuotaAccount, [{"user_id": user_id, "policy": policy}])
-    book.adjust_limits(user_id, terms_at(policy, holding.default_allowance(book.at), book.at), source_key)
+    terms = holding.terms_for(user_id, policy, holding.default_allowance(book.at), book.at)
+    book.adjust_limits(user_id, terms, source_key)
     book.close()

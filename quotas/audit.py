@@ -9,18 +9,20 @@ by day are those of the records.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
+from accounts.team_ids import is_team_id
 from oneai.kit import rows
 from quotas import chain, holding, moves, rollup
 from quotas.models import Grant, Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
-from quotas.policy import TOKENS
+from quotas.policy import OF_CALLER, TOKENS
 
 CARRIED: Final = ("carried:", moves.MADE_GOOD)
 _ENDS: Final = (LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE)
@@ -63,6 +65,7 @@ class _Replay:
 
     def __init__(self, account: QuotaAccount) -> None:
         self.account = account
+        self._mine = Q(team_id=account.pk) if is_team_id(account.pk) else Q(user_id=account.pk)
         self.found: list[Difference] = []
         self.sums: dict[UUID, _Sum] = {}
         self.ends: Tally[tuple[UUID, UUID]] = Tally()
@@ -75,8 +78,8 @@ class _Replay:
 
     def run(self) -> list[Difference]:
         self._entries()
-        holds = {hold.id: hold for hold in Hold.objects.filter(user_id=self.account.pk).iterator()}
-        usage = {record.hold_id: record for record in UsageRecord.objects.filter(user_id=self.account.pk).iterator()}
+        holds = {hold.id: hold for hold in Hold.objects.filter(self._mine).iterator()}
+        usage = {record.hold_id: record for record in UsageRecord.objects.filter(self._mine).iterator()}
         counters = {counter.id: counter for counter in QuotaCounter.objects.filter(user_id=self.account.pk)}
         grants = {grant.id: grant for grant in Grant.objects.filter(user_id=self.account.pk).exclude(kind="plan")}
         for missing in self.sums.keys() - counters.keys() - grants.keys():
@@ -84,7 +87,9 @@ class _Replay:
         self._counters(counters)
         self._grants(grants, holds)
         self._holds(holds, usage, counters, grants)
-        for row, stored, counted in rollup.differences(self.account.pk, self.account.zone, map(vars, usage.values())):
+        # A team's calls are added up with those of who made them.
+        own = [vars(record) for record in usage.values() if record.user_id == self.account.pk]
+        for row, stored, counted in rollup.differences(self.account.pk, self.account.zone, own):
             self.differs("usage.daily", row, str(stored), str(counted))
         return self.found
 
@@ -144,6 +149,8 @@ class _Replay:
         held: Tally[UUID] = Tally()
         asked: Tally[UUID] = Tally()
         for hold in holds.values():
+            if not self._pays(hold):
+                continue
             for text, amount in (hold.grant_lines or {}).items():
                 grant = grants.get(UUID(text))
                 if grant is None or grant.kind != Grant.Kind.EXTRA:
@@ -178,17 +185,19 @@ class _Replay:
         used: Tally[UUID] = Tally()
         overrun: Tally[UUID] = Tally()
         running = 0
+        elsewhere = self._elsewhere(holds.values(), counters)
         for hold in holds.values():
             record = usage.get(hold.id)
             settled = hold.state == Hold.State.SETTLED
             self.differs("usage.records", hold.reference, int(record is not None), int(settled))
             is_open = hold.state in holding.OPEN
-            running += is_open
+            running += is_open and hold.user_id == self.account.pk
             for text, amount in hold.lines.items():
                 counter_id = UUID(text)
                 counter = counters.get(counter_id)
                 if counter is None:
-                    self.differs("hold.counter", hold.reference, text, None)
+                    if counter_id not in elsewhere:
+                        self.differs("hold.counter", hold.reference, text, None)
                     continue
                 self.differs(
                     "hold.period", hold.reference, hold.period_start.isoformat(), counter.period_start.isoformat()
@@ -206,6 +215,8 @@ class _Replay:
             if record is not None:
                 period = record.period_start.isoformat()
                 self.differs("usage.period", hold.reference, period, hold.period_start.isoformat())
+                payers = (record.user_id, record.team_id), (hold.user_id, hold.team_id)
+                self.differs("usage.payer", hold.reference, str(payers[0]), str(payers[1]))
         for (hold_id, counter_id), ends in self.ends.items():
             self.differs("hold.ends", f"{hold_id} {counter_id}", ends, 0)
         for counter_id, counter in counters.items():
@@ -215,6 +226,26 @@ class _Replay:
             self.differs("usage.used", name, counter.tokens_used, used[counter_id] + carried)
             self.differs("usage.overrun", name, counter.overrun, overrun[counter_id])
         self.differs("account.in_flight", self.account.pk, self.account.in_flight, running)
+
+    def _pays(self, hold: Hold) -> bool:
+        """Whether this account's plan pays for a call: not for one of its own that its team pays for."""
+        return hold.team_id is None or hold.team_id == self.account.pk
+
+    def _elsewhere(self, holds: Iterable[Hold], counters: dict[UUID, QuotaCounter]) -> set[UUID]:
+        """Of the counters that team's calls lie on those of the other account: the team's, or its member's caps."""
+        missing = {
+            UUID(text): (hold.user_id, hold.team_id)
+            for hold in holds
+            if hold.team_id is not None
+            for text in hold.lines
+            if UUID(text) not in counters
+        }
+        found = set()
+        for counter in QuotaCounter.objects.filter(pk__in=missing).only("user_id", "model_id"):
+            member, team = missing[counter.pk]
+            if counter.user_id == (member if counter.model_id.startswith(OF_CALLER) else team):
+                found.add(counter.pk)
+        return found
 
     def _beside(
         self, hold: Hold, counter: QuotaCounter, grants: dict[UUID, Grant], *, is_open: bool

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from django.db.models import Sum
 
+from accounts.team_ids import is_team_id
 from quotas import holding
 from quotas.admission import CounterState
-from quotas.holding import OPEN, Account, HoldState
+from quotas.holding import OPEN, HoldState
 from quotas.models import Hold, UsageRecord
+from quotas.payers import Payer
 from quotas.policy import TOKENS
 
 
@@ -32,17 +34,25 @@ class Earlier:
 
 
 def earlier(
-    account: Account, scope: str, in_hand: Mapping[UUID, HoldState], unwritten: Iterable[Mapping[str, Any]]
+    payer: Payer, scope: str, in_hand: Mapping[UUID, HoldState], unwritten: Iterable[Mapping[str, Any]]
 ) -> Earlier:
-    """What ``scope`` (a model, or ``key:<id>``) has seen in the account's current period.
+    """What ``scope`` (a model, ``key:<id>`` or a member's cap ``team:<id>``) has seen in the payer's current period.
 
     ``in_hand`` are the holds of the running book, which are newer than the table's; ``unwritten`` its
     usage records. A class begins at nothing: which models were in it before is not recorded.
     """
     if scope.startswith("class:"):
         return Earlier(0, 0, ())
-    field, value = ("api_key_id", UUID(scope[4:])) if scope.startswith("key:") else ("model_id", scope)
-    mine = {"user_id": account.user_id, "period_start": account.period_start, field: value}
+    owner = payer.owner(scope)
+    mine: dict[str, Any] = {"period_start": payer.account.period_start, "team_id": payer.account.user_id}
+    if not is_team_id(payer.account.user_id):
+        mine["team_id"] = None
+    if not is_team_id(owner.user_id):
+        mine["user_id"] = owner.user_id
+    if scope.startswith("key:"):
+        mine["api_key_id"] = UUID(scope[4:])
+    elif not scope.startswith("team:"):
+        mine["model_id"] = scope
     used = UsageRecord.objects.filter(**mine).aggregate(tokens=Sum("tokens"), nano_usd=Sum("nano_usd"))
     fresh = [row for row in unwritten if all(row[name] == wanted for name, wanted in mine.items())]
     ids = Hold.objects.filter(state__in=OPEN, **mine).values_list("id", flat=True)

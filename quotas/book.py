@@ -11,18 +11,20 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
+from accounts.team_ids import is_team_id
 from oneai.kit import rows
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
-from quotas import admission, correcting, extending, holding, pockets, rates
+from quotas import admission, correcting, extending, holding, payers, pockets, rates
 from quotas.admission import AccountState, Ask, Decision, Line
 from quotas.backfill import Earlier
 from quotas.ceiling import Ceiling
 from quotas.figures import Admitted, Charge, LimitState, limits_of
 from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
-from quotas.models import Hold, LedgerEntry, QuotaAccount
+from quotas.models import Hold, LedgerEntry
 from quotas.moves import Moves
+from quotas.payers import Payer
 from quotas.period_counters import PeriodCounters
 from quotas.platform_rates import Platform
 from quotas.pockets import GrantState
@@ -48,6 +50,7 @@ class Book:
         self._accounts = accounts
         self._holds = holds
         self._counters = counters
+        self._payers = self._find_payers()
         self._references: set[str] = set()
         self._corrected: set[UUID] = set()
         self._journal = Journal(at)
@@ -65,12 +68,22 @@ class Book:
 
     @classmethod
     def open(cls, account_ids: Iterable[UUID], hold_ids: Iterable[UUID] = (), at: datetime | None = None) -> Book:
-        """Lock the accounts in order and read what they and the holds need.
+        """Lock the accounts in order, then the teams that pay for them, and read what they and the holds need.
 
         ``hold_ids`` are those to be ended in this transaction; their accounts must be among
         ``account_ids``. An id without a user is left out, and refused when it asks.
         """
-        return cls._over(holding.lock_accounts(account_ids), hold_ids, at or now())
+        asked, hold_ids = set(account_ids), list(hold_ids)
+        named = {account_id for account_id in asked if is_team_id(account_id)}
+        locked = holding.lock_accounts(asked - named)
+        holds = holding.read_holds(hold_ids)
+        # Ids of teams come after all others, so the order of the locks is the same in every batch.
+        teams = named | payers.teams_of(locked, holds.values())
+        if teams:
+            locked += holding.lock_accounts(teams)
+            # A limit that the team met meanwhile may have added a line to a hold of any of its members.
+            holds = holding.read_holds(hold_ids)
+        return cls._over(locked, holds, at or now())
 
     @classmethod
     def look(cls, account_id: UUID, signed_up: datetime, at: datetime) -> Book:
@@ -78,15 +91,13 @@ class Book:
 
         ``signed_up`` begins the period of an account that has asked for nothing yet.
         """
-        found = rows.select(QuotaAccount, holding.ACCOUNT, by="user_id", values=[account_id])
-        return cls._over(found or [holding.blank_account(account_id, signed_up)], (), at)
+        return cls._over(holding.read_accounts(account_id, signed_up), {}, at)
 
     @classmethod
-    def _over(cls, locked: Sequence[rows.Row], hold_ids: Iterable[UUID], at: datetime) -> Book:
+    def _over(cls, locked: Sequence[rows.Row], holds: dict[UUID, HoldState], at: datetime) -> Book:
         own = all(has_allowance(row["policy"], at) for row in locked)
         default = None if own else holding.default_allowance(at)
         accounts = {row["user_id"]: holding.account_of(row, default, at) for row in locked}
-        holds = holding.read_holds(hold_ids)
         counters: dict[UUID, Counter] = {}
         if accounts:
             lines = (counter_id for hold in holds.values() for counter_id in hold.lines)
@@ -114,6 +125,12 @@ class Book:
                 account.has_grants, account.changed = False, True
         return {grant.id: grant for grant in found}
 
+    def _find_payers(self) -> dict[UUID, Payer]:
+        return {
+            account.user_id: payers.payer_of(account, self._accounts, self._counters.values(), self.at)
+            for account in self._accounts.values()
+        }
+
     # Admission -----------------------------------------------------------------------------------
     def admit(self, ask: Ask) -> Admitted:
         """Hold what ``ask`` may use at most; raise the Refusal, and change nothing, when it may not."""
@@ -121,7 +138,7 @@ class Book:
 
     def admit_all(self, asks: Sequence[Ask]) -> list[Admitted]:
         """Hold for every one of ``asks``, all of one account, or raise the Refusal and change nothing."""
-        account, decisions, earlier = self._decide(asks)
+        payer, decisions, earlier = self._decide(asks)
         for ask in asks:
             if ask.reference in self._references:
                 raise ValueError(f"the reference {ask.reference!r} has a hold already")
@@ -131,7 +148,7 @@ class Book:
         shard = self._ceiling.take(total) if total else None
         self._platform.add(requests, tokens)
         return [
-            self._hold(account, ask, decision, earlier, shard if decision.nano_usd else None)
+            self._hold(payer, ask, decision, earlier, shard if decision.nano_usd else None)
             for ask, decision in zip(asks, decisions, strict=True)
         ]
 
@@ -139,34 +156,37 @@ class Book:
         """What ``admit_all`` would hold now, the platform's ceiling aside; raises its Refusal. Changes nothing."""
         return self._decide(asks)[1]
 
-    def _decide(self, asks: Sequence[Ask]) -> tuple[Account, list[Decision], dict[LimitKey, Earlier]]:
-        account = self._accounts.get(asks[0].account_id)
-        if account is None:
+    def _decide(self, asks: Sequence[Ask]) -> tuple[Payer, list[Decision], dict[LimitKey, Earlier]]:
+        payer = self._payers.get(asks[0].account_id)
+        if payer is None:
             raise Refusal("account_disabled")
-        states = {key: counter.state for key, counter in account.counters.items()}
+        counters = payer.counters
+        states = {key: counter.state for key, counter in counters.items()}
         earlier: dict[LimitKey, Earlier] = {}
         for ask in asks:
-            earlier |= self._period.earlier(account, admission.applicable(account.terms, ask, account.counters))
+            earlier |= self._period.earlier(payer, admission.applicable(payer.terms, ask, counters))
         states |= {key: found.state(key[1]) for key, found in earlier.items()}
-        for key, extra in pockets.extras(account.grants).items():
-            if key not in states and key not in account.terms.limits:
+        for key, extra in pockets.extras(payer.account.grants).items():
+            if key not in states and key not in payer.terms.limits:
                 continue  # a top-up on what no limit is on begins no counter
             states[key] = replace(states.get(key, admission.UNTOUCHED), extra=extra)
-        state = AccountState(account.in_flight, account.windows)
-        return account, decide_all(state, states, account.terms, asks, self.at, account.reset_at), earlier
+        state = AccountState(payer.caller.in_flight, payer.caller.windows)
+        return payer, decide_all(state, states, payer.terms, asks, self.at, payer.account.reset_at), earlier
 
     def _hold(
         self,
-        account: Account,
+        payer: Payer,
         ask: Ask,
         decision: Decision,
         earlier: Mapping[LimitKey, Earlier],
         shard: tuple[date, int] | None,
     ) -> Admitted:
         self._references.add(ask.reference)
+        account = payer.caller
         hold = HoldState(
             id=uuid7(),
             user_id=account.user_id,
+            team_id=payer.team_id,
             api_key_id=ask.api_key.id if ask.api_key else None,
             reference=ask.reference,
             state=Hold.State.HELD.value,
@@ -178,20 +198,20 @@ class Book:
             lines={},
             platform_day=shard[0] if shard else None,
             platform_shard=shard[1] if shard else None,
-            period_start=account.period_start,
+            period_start=payer.account.period_start,
             created_at=self.at,
             worker=ask.worker,
             safe_bound=ask.input_bound if ask.learns else None,
             is_new=True,
         )
         for line in decision.lines:
-            counter = self._period.counter_for(account, line, earlier.get((line.scope, line.unit)))
-            self.moves.reserve(account, hold, counter, line.amount)
+            counter = self._period.counter_for(payer, line, earlier.get((line.scope, line.unit)))
+            self.moves.reserve(payer.owner(line.scope), hold, counter, line.amount)
         self._holds[hold.id] = hold
         account.in_flight += 1
         account.changed = True
         second = rates.second_of(self.at)
-        for scope, _, _ in admission.rate_scopes(account.terms, ask):
+        for scope, _, _ in admission.rate_scopes(payer.terms, ask):
             account.windows[scope] = rates.add(
                 account.windows.get(scope, []), second, int(ask.counts_as_request), decision.tokens
             )
@@ -200,8 +220,8 @@ class Book:
             max_tokens=decision.max_tokens,
             tokens=decision.tokens,
             nano_usd=decision.nano_usd,
-            period_start=account.period_start,
-            rate=admission.rate_state(account.windows, account.terms, ask, self.at),
+            period_start=payer.account.period_start,
+            rate=admission.rate_state(account.windows, payer.terms, ask, self.at),
             remaining_tokens=decision.remaining_tokens,
         )
 
@@ -214,6 +234,7 @@ class Book:
         account = self._accounts[account_id]
         account.terms = terms
         self._period.adjust(account, source_key)
+        self._payers = self._find_payers()
 
     # While it runs -------------------------------------------------------------------------------
     def extend(self, hold_id: UUID, ask: Ask, tokens: int, sequence: int) -> int:
@@ -237,11 +258,11 @@ class Book:
             return hold.extensions[sequence - 1]
         if sequence != len(hold.extensions) + 1 or tokens < 0:
             raise ValueError("extensions are numbered from 1, without a gap, and never negative")
-        account = self._accounts[hold.user_id]
-        lines = self._extended_lines(account, hold, ask)
+        payer = self._payer_of(hold)
+        lines = self._extended_lines(payer, hold, ask)
         began = rates.second_of(hold.created_at)
         room = self._platform.room(began, hold.tokens, tokens)
-        granted, nano = extending.more(account, lines, hold, ask, room, self.at)
+        granted, nano = extending.more(payer, lines, hold, ask, room, self.at)
         if nano and hold.platform_day is not None and hold.platform_shard is not None:
             try:
                 self._ceiling.take_more((hold.platform_day, hold.platform_shard), nano)
@@ -251,25 +272,34 @@ class Book:
         hold.relined = True
         if granted:
             for counter in lines:
-                self.moves.reserve(account, hold, counter, granted if counter.unit == TOKENS else nano)
+                owner = payer.owner(counter.scope)
+                self.moves.reserve(owner, hold, counter, granted if counter.unit == TOKENS else nano)
             hold.tokens += granted
             hold.max_tokens += granted
             hold.nano_usd += nano
-            extending.count(account, hold, ask, granted, self.at)
+            extending.count(payer, hold, ask, granted, self.at)
             self._platform.extend(began, granted)
         return granted
 
-    def _extended_lines(self, account: Account, hold: HoldState, ask: Ask) -> list[Counter]:
-        """The counters of an open hold, brought to the limits of now while their period is the account's."""
-        limits = {
-            (scope, unit): limit for scope, unit, limit in admission.applicable(account.terms, ask, account.counters)
-        }
+    def _payer_of(self, hold: HoldState) -> Payer:
+        """Who pays for the rest of a call: whoever has paid for it so far, also when its caller has left the team."""
+        caller, now_paying = self._accounts[hold.user_id], self._payers[hold.user_id]
+        if now_paying.team_id == hold.team_id:
+            return now_paying
+        if hold.team_id is None:
+            return Payer.alone(caller)
+        return payers.drawing_on(self._accounts[hold.team_id], caller, self._counters.values())
+
+    def _extended_lines(self, payer: Payer, hold: HoldState, ask: Ask) -> list[Counter]:
+        """The counters of an open hold, brought to the limits of now while their period is the payer's."""
+        asked = admission.applicable(payer.terms, ask, payer.counters)
+        limits = {(scope, unit): limit for scope, unit, limit in asked}
         found = []
         for line in sorted(hold.lines):
             counter = self._counters[UUID(line)]
             key = (counter.scope, counter.unit)
-            if counter.period_start == account.period_start and key in limits:
-                counter = self._period.counter_for(account, Line(*key, limits[key], 0), None)
+            if counter.period_start == payer.account.period_start and key in limits:
+                counter = self._period.counter_for(payer, Line(*key, limits[key], 0), None)
             found.append(counter)
         return found
 
@@ -309,7 +339,6 @@ class Book:
         if hold_id in self._corrected:
             raise ValueError("a book corrects a call once")
         self._corrected.add(hold_id)
-        account = self._accounts[hold.user_id]
         source_key = f"{correcting.CORRECTION}{hold_id}:{record['corrections'] + 1}"
         burned = correcting.burned_by(hold) if hold.grant_lines else {}
         for counter_id in sorted(hold.lines):
@@ -317,7 +346,7 @@ class Book:
             figures = (
                 (record["tokens"], charge.tokens) if counter.unit == TOKENS else (record["nano_usd"], charge.nano_usd)
             )
-            self.moves.correct(account, hold, counter, *figures, burned, source_key)
+            self.moves.correct(self._accounts[counter.user_id], hold, counter, *figures, burned, source_key)
         if record["nano_usd"] != charge.nano_usd:
             shard = correcting.shard_of(hold, record)
             self._ceiling.correct(shard, hold.nano_usd, record["nano_usd"], charge.nano_usd)
@@ -340,7 +369,7 @@ class Book:
         hold = self._holds.get(hold_id)
         if hold is None or not hold.is_open:
             return None
-        if hold.user_id not in self._accounts:
+        if hold.user_id not in self._accounts or (hold.team_id is not None and hold.team_id not in self._accounts):
             raise ValueError("the account of the hold was not opened")
         return hold
 
@@ -348,7 +377,8 @@ class Book:
         account = self._accounts[hold.user_id]
         for counter_id in sorted(hold.lines):  # the one order that both databases' JSON has
             counter = self._counters[UUID(counter_id)]
-            self.moves.end(account, hold, counter, kind, tokens if counter.unit == TOKENS else nano_usd)
+            owner = self._accounts[counter.user_id]
+            self.moves.end(owner, hold, counter, kind, tokens if counter.unit == TOKENS else nano_usd)
         if hold.platform_day is not None and hold.platform_shard is not None:
             self._ceiling.close((hold.platform_day, hold.platform_shard), hold.nano_usd, nano_usd)
         elif nano_usd:
@@ -372,8 +402,8 @@ class Book:
         return self._accounts[account_id]
 
     def limits(self, account_id: UUID) -> list[LimitState]:
-        """The account's limits as people see them, with all that this book has changed."""
-        return limits_of(self._accounts[account_id])
+        """The limits of whoever pays for the account, as people see them, with all that this book has changed."""
+        return limits_of(self._payers[account_id])
 
     def close(self) -> None:
         """Write everything; the caller commits."""

@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from quotas import pockets
-from quotas.holding import Account
 from quotas.models import UsageRecord
+from quotas.payers import Payer
 from quotas.policy import PLAN_WIDE, UNITS
 from quotas.rates import RateState
-from quotas.refusals import limit_json, remaining
+from quotas.refusals import limit_json, named, remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
-    """A limit as people see it. ``extra``: what top-ups add to it, less what is owed."""
+    """A limit as people see it. ``extra``: what top-ups add to it, less what is owed; ``team``: the one that pays."""
 
     scope: str
     unit: str
@@ -59,6 +59,22 @@ class LimitState:
     held: int
     reset_at: datetime
     extra: int = 0
+    team: str = ""
+
+    @property
+    def is_plan_wide(self) -> bool:
+        """Whether it is on everything that the plan in force allows, be it a team's."""
+        return self.scope == PLAN_WIDE
+
+    @property
+    def is_cap(self) -> bool:
+        """Whether it is what a team lets one member use."""
+        return bool(self.team) and self.scope == self.team
+
+    @property
+    def name(self) -> str:
+        """The scope as it is told."""
+        return named(self.scope, self.team)
 
     @property
     def remaining(self) -> int | None:
@@ -66,25 +82,29 @@ class LimitState:
 
     def as_json(self) -> dict[str, Any]:
         """As ``GET /api/user/quota`` shows it."""
-        return limit_json(self.scope, self.unit, self.limit, self.used, self.held, self.extra, self.reset_at)
+        return limit_json(
+            self.scope, self.unit, self.limit, self.used, self.held, self.extra, self.reset_at, team=self.team
+        )
 
 
-def limits_of(account: Account) -> list[LimitState]:
-    """Plan-wide limits first, then those of models and classes, then those of keys that were used."""
+def limits_of(payer: Payer) -> list[LimitState]:
+    """Plan-wide limits first, then a member's caps, those of models and classes, and of keys that were used."""
     found: list[LimitState] = []
-    listed = dict(account.terms.limits)
+    account, terms, counters = payer.account, payer.terms, payer.counters
+    listed = dict(terms.limits)
+    listed |= {(terms.team, unit): cap for unit, cap in terms.caps if cap is not None}
     extras = pockets.extras(account.grants)
-    for (scope, unit), counter in account.counters.items():
+    for (scope, unit), counter in counters.items():
         if scope.startswith("key:"):
             listed[scope, unit] = counter.limit
     for scope, unit in sorted(listed, key=_order):
-        counter_or_none = account.counters.get((scope, unit))
+        counter_or_none = counters.get((scope, unit))
         used, held = (counter_or_none.used, counter_or_none.held) if counter_or_none else (0, 0)
         extra = extras.get((scope, unit), 0)
-        found.append(LimitState(scope, unit, listed[scope, unit], used, held, account.reset_at, extra))
+        found.append(LimitState(scope, unit, listed[scope, unit], used, held, account.reset_at, extra, terms.team))
     return found
 
 
-def _order(key: tuple[str, str]) -> tuple[bool, bool, str, int]:
+def _order(key: tuple[str, str]) -> tuple[bool, bool, bool, str, int]:
     scope, unit = key
-    return scope != PLAN_WIDE, scope.startswith("key:"), scope, UNITS.index(unit)
+    return scope != PLAN_WIDE, scope.startswith("key:"), not scope.startswith("team:"), scope, UNITS.index(unit)

@@ -19,6 +19,7 @@ from quotas.book import Book
 from quotas.models import Grant
 from quotas.pockets import DEBT, EXTRA, GrantState
 from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS, UNITS, Terms
+from quotas.refusals import named
 
 CAUSES: Final = ("sub:", "pay:", "admin:")
 """What a top-up may come from: a subscription's period, a payment, a member of staff."""
@@ -165,12 +166,12 @@ def in_proportion(terms: Terms, tokens: int) -> int | None:
     return -(-tokens * plan_nano // plan_tokens)
 
 
-def as_json(grant_: GrantState) -> dict[str, Any]:
-    """A top-up as ``GET /api/user/quota`` shows it."""
+def as_json(grant_: GrantState, team: str = "") -> dict[str, Any]:
+    """A top-up as ``GET /api/user/quota`` shows it; ``team``: whose it is."""
     return {
         "id": str(grant_.id),
         "cause": grant_.source_key.partition(":")[0],
-        "scope": grant_.scope,
+        "scope": named(grant_.scope, team),
         "unit": grant_.unit,
         "amount": grant_.limit,
         "used": grant_.consumed,

@@ -11,13 +11,14 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import User
+from accounts.team_ids import is_team_id
 from oneai.kit import rows
 from oneai.kit.clock import period_edges
 from quotas import alerts
 from quotas.admission import CounterState
 from quotas.models import Allowance, Grant, Hold, QuotaAccount, QuotaCounter
 from quotas.pockets import GrantState
-from quotas.policy import RATES, LimitKey, Terms, micros, terms_at
+from quotas.policy import RATES, LimitKey, Policy, Terms, micros, team_of, terms_at
 from quotas.rates import Window
 
 OPEN: Final = (Hold.State.HELD.value, Hold.State.ORPHANED.value)
@@ -30,8 +31,9 @@ _COUNTER: Final = (
     "id", "user_id", "model_id", "unit", "period_start", "reset_at", "quota_limit", "tokens_used", "held", "overrun"
 )  # fmt: skip
 _HOLD: Final = (
-    "id", "user_id", "api_key_id", "reference", "state", "model_id", "price_id", "max_tokens", "tokens", "nano_usd",
-    "lines", "grant_lines", "extensions", "platform_day", "platform_shard", "period_start", "created_at", "check_at",
+    "id", "user_id", "team_id", "api_key_id", "reference", "state", "model_id", "price_id", "max_tokens", "tokens",
+    "nano_usd", "lines", "grant_lines", "extensions", "platform_day", "platform_shard", "period_start",
+    "created_at", "check_at",
 )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ class Counter:
 class HoldState:
     """A row of holds. ``lines`` maps counter ids to the amounts held there, ``grant_lines`` ids of top-ups.
 
-    ``relined``: a line was added or grew.
+    ``team_id``: the team that pays, whose counters are among the lines. ``relined``: a line was added or grew.
     """
 
     id: UUID
@@ -80,6 +82,7 @@ class HoldState:
     platform_shard: int | None
     period_start: datetime
     created_at: datetime
+    team_id: UUID | None = None
     grant_lines: dict[str, int] = field(default_factory=dict)
     extensions: list[int] = field(default_factory=list)
     check_at: datetime | None = None
@@ -157,6 +160,19 @@ def lock_accounts(account_ids: Iterable[UUID]) -> list[rows.Row]:
 
 def _locked(ids: Sequence[UUID]) -> list[rows.Row]:
     return rows.select(QuotaAccount, ACCOUNT, by="user_id", values=ids, order="user_id", lock=True)
+
+
+def read_accounts(account_id: UUID, signed_up: datetime | None = None) -> list[rows.Row]:
+    """The account's row and that of its team, with no lock. ``signed_up`` begins the period of one that has no row yet.
+
+    User.DoesNotExist when that is not known and there is no such person.
+    """
+    found = rows.select(QuotaAccount, ACCOUNT, by="user_id", values=[account_id])
+    if not found:
+        begins = signed_up or User.objects.only("created_at").get(pk=account_id).created_at
+        return [blank_account(account_id, begins)]
+    team_id = team_of(found[0]["policy"])
+    return found if team_id is None else found + rows.select(QuotaAccount, ACCOUNT, by="user_id", values=[team_id])
 
 
 def allowance_json(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,6 +283,11 @@ def blank_account(user_id: UUID, anchor: datetime) -> rows.Row:
     }
 
 
+def terms_for(user_id: UUID, policy: Policy | None, default: Mapping[str, Any] | None, at: datetime) -> Terms:
+    """The terms in force at ``at``; a team has nothing that was not given to it."""
+    return terms_at(policy, None if is_team_id(user_id) else default, at)
+
+
 def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: datetime) -> Account:
     """The account in ``row`` as it stands at ``at``."""
     start, end = period_edges(row["anchor"], at)
@@ -280,6 +301,6 @@ def account_of(row: Mapping[str, Any], default: Mapping[str, Any] | None, at: da
         windows=dict(row["windows"] or {}),
         period_start=start,
         reset_at=end,
-        terms=terms_at(row["policy"], default, at),
+        terms=terms_for(row["user_id"], row["policy"], default, at),
         has_grants=row["has_grants"],
     )

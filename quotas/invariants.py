@@ -52,6 +52,7 @@ _BROKEN: Final = {
     "hold.counter": "I6",
     "hold.grant": "I6",
     "usage.period": "I6",
+    "usage.payer": "I6",
     "grant.refunds": "I8",
     "usage.tokens": "I9",
 }

@@ -114,6 +114,7 @@ class Journal:
                 "id": uuid7(),
                 "hold_id": hold.id,
                 "user_id": hold.user_id,
+                "team_id": hold.team_id,
                 "api_key_id": hold.api_key_id,
                 "reference": hold.reference,
                 "conversation_id": charge.conversation_id,
@@ -234,6 +235,7 @@ class Journal:
         return {
             "id": counter.id,
             "user_id": counter.user_id,
+            "team_id": UUID(counter.scope[5:]) if counter.scope.startswith("team:") else None,
             "api_key_id": UUID(counter.scope[4:]) if counter.scope.startswith("key:") else None,
             "model_id": counter.scope,
             "unit": counter.unit,
@@ -290,6 +292,7 @@ class Journal:
         return {
             "id": hold.id,
             "user_id": hold.user_id,
+            "team_id": hold.team_id,
             "api_key_id": hold.api_key_id,
             "reference": hold.reference,
             "state": hold.state,

@@ -17,16 +17,17 @@ def of(user_id: UUID, keys: Iterable[ApiKey]) -> dict[UUID, list[LimitState]]:
     limited = [key for key in keys if key.limit_tokens is not None or key.limit_nano_usd is not None]
     if not limited:
         return {}
-    account = reading.account(user_id)
+    payer = reading.payer(user_id)
+    counters, reset_at = payer.counters, payer.account.reset_at
     found: dict[UUID, list[LimitState]] = {}
     for key in limited:
         scope = KeyLimits(key.pk).scope
         for unit, limit in ((TOKENS, key.limit_tokens), (NANO_USD, key.limit_nano_usd)):
             if limit is None:
                 continue
-            counter = account.counters.get((scope, unit))
+            counter = counters.get((scope, unit))
             # A budget that no call has met yet: the call will find what the period has seen before.
-            state = counter.state if counter else backfill.earlier(account, scope, {}, ()).state(unit)
+            state = counter.state if counter else backfill.earlier(payer, scope, {}, ()).state(unit)
             states = found.setdefault(key.pk, [])
-            states.append(LimitState(scope, unit, limit, state.used, state.held, account.reset_at))
+            states.append(LimitState(scope, unit, limit, state.used, state.held, reset_at))
     return found

@@ -22,8 +22,9 @@ class QuotaAccount(models.Model):
 
     It carries the head of the account's ledger chain, the number of open holds, ``windows`` (what was
     asked in each second of the last minute, by scope; see ``quotas.rates``) and ``policy``, a copy of
-    the allowances and overrides in force or to come (written only by ``quotas.allowances`` under this
-    lock), so that admission reads one row. ``zone`` is the time zone whose days ``usage_daily`` counts in;
+    the allowances and overrides in force or to come, and of the team that somebody is in (written only by
+    ``quotas.allowances`` under this lock), so that admission reads one row, and the team's. ``zone`` is the
+    time zone whose days ``usage_daily`` counts in;
     ``has_grants``: there may be top-ups or debts to look for.
     """
 
@@ -204,6 +205,8 @@ class PlatformRates(models.Model):
 class Hold(models.Model):
     """Quota reserved for one generation, written before anything goes upstream.
 
+    ``user`` has asked; ``team_id`` is the team that pays, null: they pay themselves. Periods are the payer's.
+
     ``lines`` maps counter id to the amount held there, ``grant_lines`` top-up id; the same figures are
     the ledger's HOLD entries. ``extensions`` lists the completion tokens that were added while it ran.
     ``safe_bound`` is what no tokenizer can exceed for the prompt, whatever was held. ``check_at`` set:
@@ -247,6 +250,7 @@ class Hold(models.Model):
             models.Index(
                 fields=["heartbeat_at"], condition=models.Q(state__in=["held", "orphaned"]), name="holds_open"
             ),
+            models.Index(fields=["team_id"], condition=models.Q(team_id__isnull=False), name="holds_of_team"),
         ]
 
     def __str__(self) -> str:
@@ -364,7 +368,8 @@ class Grant(models.Model):
 class UsageRecord(models.Model):
     """What one dispatch used and cost, and where the figure comes from. One per hold, at most.
 
-    ``asked_at`` is the moment of its admission, which gives its day; ``at`` that of its settlement.
+    ``user`` and ``team_id`` are those of the hold. ``asked_at`` is the moment of its admission, which gives its
+    day; ``at`` that of its settlement.
     ``billed_usd`` is the upstream's own bill as it gave it, in plain decimals; empty when it gave none.
     ``corrections``: how often it was replaced by what the upstream said later; the ledger has the differences.
     """
@@ -403,6 +408,11 @@ class UsageRecord(models.Model):
         indexes = [
             models.Index(fields=["user", "asked_at", "id"], name="usage_records_by_day"),
             models.Index(fields=["upstream_id"], name="usage_records_by_upstream"),
+            models.Index(
+                fields=["team_id", "asked_at"],
+                condition=models.Q(team_id__isnull=False),
+                name="usage_records_of_team",
+            ),
         ]
 
     def __str__(self) -> str:

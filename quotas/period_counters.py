@@ -13,7 +13,8 @@ from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
 from quotas.models import LedgerEntry
 from quotas.moves import Moves
-from quotas.policy import PLAN_WIDE, TOKENS, LimitKey
+from quotas.payers import Payer
+from quotas.policy import OF_CALLER, PLAN_WIDE, TOKENS, LimitKey
 
 
 class PeriodCounters:
@@ -27,20 +28,22 @@ class PeriodCounters:
         self._holds = holds
         self._counters = counters
 
-    def earlier(self, account: Account, wanted: Iterable[tuple[str, str, int | None]]) -> dict[LimitKey, Earlier]:
+    def earlier(self, payer: Payer, wanted: Iterable[tuple[str, str, int | None]]) -> dict[LimitKey, Earlier]:
         """What this period has seen already of the limits in ``wanted`` that have no counter yet.
 
-        A limit on a model or a key may come in the middle of a period: what was used before counts.
+        A limit on a model or a key, or a cap, may come in the middle of a period: what was used before counts.
         """
+        counters = payer.counters
         return {
-            (scope, unit): backfill.earlier(account, scope, self._holds, self._journal.unwritten_usage)
+            (scope, unit): backfill.earlier(payer, scope, self._holds, self._journal.unwritten_usage)
             for scope, unit, _ in wanted
-            if scope != PLAN_WIDE and (scope, unit) not in account.counters
+            if scope != PLAN_WIDE and (scope, unit) not in counters
         }
 
-    def counter_for(self, account: Account, line: Line, earlier: Earlier | None) -> Counter:
-        """The counter of ``line`` in the current period, made or brought to its limit."""
-        counter = account.counters.get((line.scope, line.unit))
+    def counter_for(self, payer: Payer, line: Line, earlier: Earlier | None) -> Counter:
+        """The counter of ``line`` in the payer's current period, made or brought to its limit."""
+        account = payer.owner(line.scope)
+        counter = payer.counters.get((line.scope, line.unit))
         if counter is not None:
             if counter.limit != line.limit:
                 self._set(account, counter, line.limit)
@@ -50,12 +53,12 @@ class PeriodCounters:
             user_id=account.user_id,
             scope=line.scope,
             unit=line.unit,
-            period_start=account.period_start,
-            reset_at=account.reset_at,
+            period_start=payer.account.period_start,
+            reset_at=payer.account.reset_at,
             limit=line.limit,
             is_new=True,
         )
-        account.counters[line.scope, line.unit] = counter
+        payer.keep(counter)
         self._counters[counter.id] = counter
         self._journal.grant(account, counter)
         if earlier is not None:
@@ -89,12 +92,12 @@ class PeriodCounters:
 
     def adjust(self, account: Account, source_key: str) -> None:
         """Bring the counters to the account's terms; see ``Book.adjust_limits``."""
-        terms = account.terms
+        terms, payer = account.terms, Payer.alone(account)
         wanted = [(scope, unit, limit) for (scope, unit), limit in sorted(terms.limits.items())]
-        earlier = self.earlier(account, wanted)
+        earlier = self.earlier(payer, wanted)
         for (scope, unit), counter in sorted(account.counters.items()):
             limit = terms.limits.get((scope, unit))
-            if counter.limit != limit and not scope.startswith("key:"):
+            if counter.limit != limit and not scope.startswith(OF_CALLER):
                 self._set(account, counter, limit, source_key)
         for scope, unit, limit in wanted:
-            self.counter_for(account, Line(scope, unit, limit, 0), earlier.get((scope, unit)))
+            self.counter_for(payer, Line(scope, unit, limit, 0), earlier.get((scope, unit)))

@@ -1,22 +1,26 @@
 """Which limits and rates are in force at a moment: pure reading of an account's policy.
 
 A policy is ``{"allowances": […], "overrides": […]}`` in order of ``starts``, times in microseconds
-since 1970. Everything begins and ends by comparing times; there is no job that could be late.
+since 1970, and for who is in a team ``"team": {"id": …, "tokens": …, "nano_usd": …}`` with their caps.
+Everything begins and ends by comparing times; there is no job that could be late.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 TOKENS: Final = "tokens"
 NANO_USD: Final = "nano_usd"
 UNITS: Final = (TOKENS, NANO_USD)
 PLAN_WIDE: Final = "*"
+OF_CALLER: Final = ("key:", "team:")
+"""How the scopes begin that are counted on who asks, whoever pays: an API key's budget, a member's cap."""
 RATES: Final = ("requests_per_minute", "tokens_per_minute", "concurrent_generations")
 
 Policy = Mapping[str, Any]
@@ -33,7 +37,11 @@ def micros(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an account may at one moment. ``limits`` by (scope, unit); None is unlimited."""
+    """What an account may at one moment. ``limits`` by (scope, unit); None is unlimited.
+
+    ``team``: the limits are those of a team, named ``team:<id>``, and ``caps`` by unit are what it lets one
+    member use of them. Rates are each member's.
+    """
 
     plan: str
     limits: Mapping[LimitKey, int | None]
@@ -41,6 +49,8 @@ class Terms:
     requests_per_minute: int | None
     tokens_per_minute: int | None
     concurrent_generations: int | None
+    team: str = ""
+    caps: tuple[tuple[str, int | None], ...] = ()
 
 
 NOTHING: Final = Terms("none", {(PLAN_WIDE, TOKENS): 0, (PLAN_WIDE, NANO_USD): 0}, (), 0, 0, 0)
@@ -52,6 +62,24 @@ def _in_force(entries: Iterable[Mapping[str, Any]], moment: int) -> list[Mapping
         for entry in entries
         if entry["starts"] <= moment and (entry.get("until") is None or moment < entry["until"])
     ]
+
+
+def team_scope(team_id: UUID) -> str:
+    """The scope of a team's quota, and of a member's cap on it."""
+    return f"team:{team_id}"
+
+
+def team_of(policy: Policy | None) -> UUID | None:
+    """The team that somebody is in."""
+    team = policy.get("team") if policy is not None else None
+    return UUID(team["id"]) if team else None
+
+
+def of_member(terms: Terms, team_id: UUID, policy: Policy | None) -> Terms:
+    """A team's terms as they are for the member whose ``policy`` it is."""
+    team = (policy or {}).get("team") or {}
+    caps = tuple((unit, team.get(unit)) for unit in UNITS) if team.get("id") == str(team_id) else ()
+    return replace(terms, team=team_scope(team_id), caps=caps)
 
 
 def has_allowance(policy: Policy | None, at: datetime) -> bool:

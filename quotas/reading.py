@@ -7,24 +7,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from accounts.models import User
-from oneai.kit import rows
+from accounts.models import Membership
 from oneai.kit.clock import now
-from quotas import allowances, grants, holding, pockets
+from quotas import allowances, grants, holding, payers, pockets
 from quotas.figures import LimitState, limits_of
-from quotas.holding import Account
-from quotas.models import QuotaAccount
+from quotas.payers import Payer
 from quotas.pockets import DEBT, EXTRA, GrantState
 from quotas.policy import RATES, Terms
+from quotas.refusals import named
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The terms in force, the period they are counted in and what is left of each limit.
 
-    ``grants``: top-ups that are valid or come later, and debts.
+    They are those of whoever pays: the account itself, or the team ``payer_id``. ``grants``: top-ups that are
+    valid or come later, and debts.
     """
 
+    payer_id: UUID
     terms: Terms
     period_start: datetime
     period_end: datetime
@@ -36,37 +37,40 @@ def _text(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def account(user_id: UUID, at: datetime | None = None) -> Account:
-    """The account at ``at`` (now) with the counters of its period. User.DoesNotExist when there is no such person."""
-    return _account(user_id, at)[0]
+def payer(user_id: UUID, at: datetime | None = None) -> Payer:
+    """Who pays for the account at ``at`` (now), with the counters of the period. User.DoesNotExist for nobody's id."""
+    return _payer(user_id, at or now())[0]
 
 
-def _account(user_id: UUID, at: datetime | None) -> tuple[Account, list[GrantState]]:
-    at = at or now()
-    kept = rows.select(QuotaAccount, holding.ACCOUNT, by="user_id", values=[user_id])
-    if kept:
-        row = kept[0]
-    else:
-        signed_up = User.objects.only("created_at").get(pk=user_id).created_at
-        row = holding.blank_account(user_id, signed_up)
-    found = holding.account_of(row, holding.default_allowance(at), at)
-    beside = holding.read_grants([user_id], (), at) if found.has_grants else []
-    found.grants = pockets.usable(beside, at)
-    for counter in holding.read_counters([user_id], (), at):
-        if counter.period_start == found.period_start:
-            found.counters[counter.scope, counter.unit] = counter
+def _payer(user_id: UUID, at: datetime) -> tuple[Payer, list[GrantState]]:
+    default = holding.default_allowance(at)
+    accounts = {row["user_id"]: holding.account_of(row, default, at) for row in holding.read_accounts(user_id)}
+    counters = holding.read_counters(list(accounts), (), at)
+    for counter in counters:
+        owner = accounts[counter.user_id]
+        if counter.period_start == owner.period_start:
+            owner.counters[counter.scope, counter.unit] = counter
+    found = payers.payer_of(accounts[user_id], accounts, counters, at)
+    beside = holding.read_grants([found.account.user_id], (), at) if found.account.has_grants else []
+    found.account.grants = pockets.usable(beside, at)
     return found, pockets.in_order(beside)
 
 
 def standing(user_id: UUID, at: datetime | None = None) -> Standing:
     """Where the account stands at ``at`` (now). User.DoesNotExist when there is no such person."""
-    found, beside = _account(user_id, at)
-    return Standing(found.terms, found.period_start, found.reset_at, limits_of(found), beside)
+    found, beside = _payer(user_id, at or now())
+    paying = found.account
+    return Standing(paying.user_id, found.terms, paying.period_start, paying.reset_at, limits_of(found), beside)
 
 
 def limits_json(user_id: UUID) -> list[dict[str, Any]]:
     """The account's limits as the end of a stream shows them."""
     return [limit.as_json() for limit in standing(user_id).limits]
+
+
+def _team_json(user_id: UUID) -> dict[str, Any]:
+    place = Membership.objects.select_related("team").get(user_id=user_id)
+    return {"id": str(place.team_id), "name": place.team.name, "role": place.role}
 
 
 def statement(user_id: UUID, at: datetime | None = None) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def statement(user_id: UUID, at: datetime | None = None) -> dict[str, Any]:
     found = standing(user_id, at)
     moved: dict[tuple[str, str], dict[str, Any]] = {}
     rates_moved: list[dict[str, Any]] = []
-    for row in allowances.in_force(user_id, at):
+    for row in allowances.in_force(found.payer_id, at):
         shown = {
             "reason": row.reason,
             "starts_at": _text(row.starts_at),
@@ -94,11 +98,15 @@ def statement(user_id: UUID, at: datetime | None = None) -> dict[str, Any]:
         "period": {"start": _text(found.period_start), "end": _text(found.period_end)},
         "limits": limits,
         "rates": {name: getattr(found.terms, name) for name in RATES},
-        "topups": [grants.as_json(grant) for grant in found.grants if grant.kind == EXTRA],
+        "topups": [grants.as_json(grant, found.terms.team) for grant in found.grants if grant.kind == EXTRA],
     }
+    if found.terms.team:
+        answer["team"] = _team_json(user_id)
     owed = [grant for grant in found.grants if grant.kind == DEBT]
     if owed:
-        answer["owed"] = [{"scope": grant.scope, "unit": grant.unit, "amount": grant.left} for grant in owed]
+        answer["owed"] = [
+            {"scope": named(grant.scope, found.terms.team), "unit": grant.unit, "amount": grant.left} for grant in owed
+        ]
     if rates_moved:
         answer["rate_overrides"] = rates_moved
     return answer

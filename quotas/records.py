@@ -13,7 +13,8 @@ from django.db.models import Q, Sum
 from oneai.kit.clock import utc_text
 from oneai.kit.money import usd_string
 from quotas.models import Grant, Hold, LedgerEntry, QuotaCounter, UsageRecord
-from quotas.policy import PLAN_WIDE, TOKENS
+from quotas.policy import OF_CALLER, PLAN_WIDE, TOKENS, team_scope
+from quotas.refusals import named
 
 LIMIT, TOP_UP = "limit", "top_up"
 _LIMITS: Final = (LedgerEntry.Kind.GRANT, LedgerEntry.Kind.ADJUST, LedgerEntry.Kind.REFUND)
@@ -21,7 +22,7 @@ _ENDED: Final = (LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE, LedgerEntry.
 
 
 def entries_of(holds: Sequence[Hold]) -> dict[UUID, list[LedgerEntry]]:
-    """The ledger entries of each hold, in the order of the ledger."""
+    """The ledger entries of each hold, in the order of the ledger; of a team's call those of both accounts."""
     pots = {UUID(line) for hold in holds for line in (*hold.lines, *(hold.grant_lines or {}))}
     ids = [hold.pk for hold in holds]
     found: dict[UUID, list[LedgerEntry]] = defaultdict(list)
@@ -33,18 +34,26 @@ def entries_of(holds: Sequence[Hold]) -> dict[UUID, list[LedgerEntry]]:
 
 @dataclass(frozen=True, slots=True)
 class _Pot:
-    """What entries move: a limit of a period, or a top-up beside it."""
+    """What entries move: a limit of a period, or a top-up beside it. ``team``: the one that pays for the call."""
 
     id: UUID
     scope: str
     unit: str
     kind: str
+    team: str = ""
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """The limit as it is told; ``shared``, where a team pays, is whether it is all its members'."""
+        shared = {} if not self.team else {"shared": not self.scope.startswith(OF_CALLER)}
+        return {"scope": named(self.scope, self.team), "unit": self.unit, **shared}
 
 
-def _pots(entries: Sequence[LedgerEntry]) -> dict[UUID, _Pot]:
+def _pots(hold: Hold, entries: Sequence[LedgerEntry]) -> dict[UUID, _Pot]:
     ids = {entry.counter_id for entry in entries}
-    found = [_Pot(row.pk, row.model_id, row.unit, LIMIT) for row in QuotaCounter.objects.filter(pk__in=ids)]
-    found += [_Pot(row.pk, row.scope, row.unit, TOP_UP) for row in Grant.objects.filter(pk__in=ids)]
+    team = "" if hold.team_id is None else team_scope(hold.team_id)
+    found = [_Pot(row.pk, row.model_id, row.unit, LIMIT, team) for row in QuotaCounter.objects.filter(pk__in=ids)]
+    found += [_Pot(row.pk, row.scope, row.unit, TOP_UP, team) for row in Grant.objects.filter(pk__in=ids)]
     return {pot.id: pot for pot in found}
 
 
@@ -55,8 +64,7 @@ def entry_json(entry: LedgerEntry, pot: _Pot | None) -> dict[str, Any]:
         "seq": entry.seq,
         "kind": entry.kind,
         "at": utc_text(entry.at),
-        "scope": pot.scope if pot else None,
-        "unit": pot.unit if pot else None,
+        **(pot.name if pot else {"scope": None, "unit": None}),
         "top_up": pot is not None and pot.kind == TOP_UP,
         "held": entry.held_delta,
         "used": entry.used_delta,
@@ -97,6 +105,7 @@ def record_json(record: UsageRecord, entries: Sequence[LedgerEntry]) -> dict[str
         "reference": record.reference,
         "model": record.model_id,
         "key_id": str(record.api_key_id) if record.api_key_id else None,
+        "team_id": str(record.team_id) if record.team_id else None,
         "conversation_id": str(record.conversation_id) if record.conversation_id else None,
         **tokens_json(record),
         "cost_usd": usd_string(record.nano_usd),
@@ -120,7 +129,7 @@ def balances(hold: Hold, entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]
     """
     held = hold.lines | (hold.grant_lines or {})
     found = []
-    for pot in sorted(_pots(entries).values(), key=_order):
+    for pot in sorted(_pots(hold, entries).values(), key=_order):
         own = [entry for entry in entries if entry.counter_id == pot.id]
         last = own[-1]
         ended = last.kind in _ENDED
@@ -133,8 +142,7 @@ def balances(hold: Hold, entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]
         after = None if limit is None else limit - int(used)
         found.append(
             {
-                "scope": pot.scope,
-                "unit": pot.unit,
+                **pot.name,
                 "top_up": pot.kind == TOP_UP,
                 "limit": limit,
                 "held": held.get(str(pot.id), 0),
@@ -146,7 +154,7 @@ def balances(hold: Hold, entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]
     return found
 
 
-def entries_json(entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]:
-    """The ledger entries with the limits that they moved."""
-    pots = _pots(entries)
+def entries_json(hold: Hold, entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]:
+    """The ledger entries of a hold with the limits that they moved."""
+    pots = _pots(hold, entries)
     return [entry_json(entry, pots.get(entry.counter_id)) for entry in entries]

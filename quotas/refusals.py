@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from oneai.kit.errors import Refusal
-from quotas.policy import PLAN_WIDE, TOKENS
+from quotas.policy import OF_CALLER, PLAN_WIDE, TOKENS
 
 BUSY_RETRY_SECONDS: Final = 2
 
@@ -20,21 +20,29 @@ def _text(at: datetime) -> str:
 
 
 def limit_json(
-    scope: str, unit: str, limit: int | None, used: int, held: int, extra: int, reset_at: datetime
+    scope: str, unit: str, limit: int | None, used: int, held: int, extra: int, reset_at: datetime, *, team: str = ""
 ) -> dict[str, Any]:
     """A limit as the API shows it. ``remaining`` never falls below 0; unlimited is None.
 
-    ``extra``, what top-ups add less what is owed, is in ``remaining`` alone.
+    ``extra``, what top-ups add less what is owed, is in ``remaining`` alone. Where a ``team`` pays, its quota has
+    its name, and ``shared`` tells what all members use together from what one member may use of it.
     """
+    shared = {"shared": not scope.startswith(OF_CALLER)} if team and not scope.startswith("key:") else {}
     return {
-        "scope": scope,
+        "scope": named(scope, team),
         "unit": unit,
         "limit": limit,
         "used": used,
         "held": held,
         "remaining": remaining(limit, used, held, extra),
         "reset_at": _text(reset_at),
+        **shared,
     }
+
+
+def named(scope: str, team: str) -> str:
+    """The scope as it is told to who draws on ``team``: what is plan-wide there is the team's."""
+    return team if team and scope == PLAN_WIDE else scope
 
 
 def remaining(limit: int | None, used: int, held: int, extra: int) -> int | None:
@@ -43,16 +51,28 @@ def remaining(limit: int | None, used: int, held: int, extra: int) -> int | None
 
 
 def exceeded(
-    scope: str, unit: str, limit: int, used: int, held: int, extra: int, asked: int, *, at: datetime, reset_at: datetime
+    scope: str,
+    unit: str,
+    limit: int,
+    used: int,
+    held: int,
+    extra: int,
+    asked: int,
+    *,
+    at: datetime,
+    reset_at: datetime,
+    team: str = "",
 ) -> Refusal:
     """A limit that does not cover the call, named."""
     what = "tokens" if unit == TOKENS else "cost"
-    where = "" if scope == PLAN_WIDE else f" ({scope})"
+    where = f" ({scope})"
+    if scope in (PLAN_WIDE, team):
+        where = "" if not team else " of your team" if scope == PLAN_WIDE else " that your team gives you"
     headers = {"X-Quota-Remaining-Tokens": str(remaining(limit, used, held, extra))} if unit == TOKENS else {}
     return Refusal(
         "quota_exceeded",
         f"What is left of the {what} quota{where} does not cover this call.",
-        details={"limit": limit_json(scope, unit, limit, used, held, extra, reset_at), "asked": asked},
+        details={"limit": limit_json(scope, unit, limit, used, held, extra, reset_at, team=team), "asked": asked},
         retry_after=max(1, math.ceil((reset_at - at).total_seconds())),
         headers=headers,
     )

@@ -57,6 +57,7 @@ def entry_of(
         "held": None,
         "remaining": None,
         "asked": details.get("asked"),
+        "shared": None,
         "models": list(models),
         "key_id": key,
         "request_id": request_id[:_MOST_REQUEST_ID],
@@ -68,6 +69,7 @@ def entry_of(
     if limit := details.get("limit"):
         entry |= {name: limit[name] for name in ("scope", "unit", "limit", "used", "held", "remaining")}
         entry["frees_at"] = limit["reset_at"]
+        entry["shared"] = limit.get("shared")
     elif rate := details.get("rate"):
         entry |= {"scope": rate["scope"], "unit": rate["name"], "limit": rate["limit"]}
         if "running" in rate:

@@ -15,11 +15,11 @@ from django.db.models import Max, QuerySet, Sum
 
 from accounts.models import User
 from oneai.kit import rows
-from oneai.kit.clock import calendar_day, now, period_edges
+from oneai.kit.clock import calendar_day, now
 from oneai.kit.money import usd_string
-from quotas import rollup
+from quotas import payers, rollup
 from quotas.days import begin_of, day_of, zone_of
-from quotas.models import QuotaAccount, UsageDaily, UsageRecord
+from quotas.models import UsageDaily, UsageRecord
 
 GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "day": ("day", UsageDaily.Part.MODEL.value),
@@ -145,12 +145,14 @@ def share(part: int, whole: int) -> str:
 
 
 def account_of(user_id: UUID, at: datetime | None = None) -> Account:
-    """The account; its days follow the person into another time zone. User.DoesNotExist when there is none."""
+    """The account; its days follow the person into another time zone. User.DoesNotExist when there is none.
+
+    Its period is that of the team while a team pays.
+    """
     at = at or now()
     user = User.objects.only("timezone", "created_at").get(pk=user_id)
     zone = rollup.follow_zone(user_id, user.timezone)
-    anchor = QuotaAccount.objects.filter(pk=user_id).values_list("anchor", flat=True).first() or user.created_at
-    start, end = period_edges(anchor, at)
+    start, end = payers.period_of(user_id, user.created_at, at)
     return Account(user_id, str(zone_of(zone)), at, start, end)
 
 

@@ -22,13 +22,16 @@ def key_name(key_id: UUID) -> str:
     return (key.name or f"{key.prefix}…") if key else "a deleted key"
 
 
-def scope_text(scope: str) -> str:
-    """Whose limit it is: "your plan", "your plan for maker/model", "your key laptop"."""
+def scope_text(scope: str, *, team: bool = False) -> str:
+    """Whose limit it is: "your plan", "your plan for maker/model", "your key laptop", "your share of your team".
+
+    ``team``: the plan is a team's.
+    """
     kind, _, name = scope.partition(":")
     if scope == PLAN_WIDE:
-        return "your plan"
+        return "your team" if team else "your plan"
     if kind == "key":
         return f"your key {key_name(UUID(name))}"
     if kind == "team":
-        return "your team"
-    return f"your plan for {name if kind == 'class' else scope}"
+        return "your share of your team"
+    return f"your {'team' if team else 'plan'} for {name if kind == 'class' else scope}"

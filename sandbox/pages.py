@@ -41,6 +41,10 @@ button small { display: block; color: var(--muted); }
 input[type=text], input[type=email] { font: inherit; width: 100%; padding: .55rem .7rem; margin: .2rem 0 .7rem;
   border: 1px solid var(--line); border-radius: .5rem; background: var(--back); color: var(--ink); }
 label { display: block; }
+.wide { overflow-x: auto; }
+.wide td, .wide th { white-space: nowrap; overflow-wrap: normal; padding-right: 1rem; }
+.buttons { display: flex; flex-wrap: wrap; gap: .4rem; }
+.buttons button { width: auto; margin: 0; padding: .4rem .8rem; }
 """
 
 POLICY = (
@@ -90,6 +94,10 @@ CONTROLS = (
     ("POST /_control/key", 'fields of GET /key, such as {"limit_remaining": 0}'),
     ("POST /_control/google", '{"fault": "wrong-aud"} for the next exchange'),
     ("POST /_control/google/id-token", "a signed identity token for token sign-in"),
+    ("POST /_control/razorpay/clock", '{"days": 31}: what falls due until then happens'),
+    ("POST /_control/razorpay/webhooks", '{"url": …, "mode": "deliver|hold|drop"}'),
+    ("POST /_control/razorpay/subscription/…/authenticate", '{"method": "upi"}; the README lists the other walks'),
+    ("GET /_control/razorpay/events", "every webhook event and its deliveries"),
     ("GET /_control/mail?to=", "mails as JSON"),
     ("POST /_control/mail-fault", '{"times": 2}: refuse so many deliveries'),
     ("POST /_control/reset", "forget everything"),
@@ -111,6 +119,8 @@ async def front(request: web.Request) -> web.Response:
         f"<tr><th>OpenRouter</th><td><code>{base}/openrouter/api/v1</code> · any key that begins with "
         "<code>sk-or-</code></td></tr>"
         f"<tr><th>Google sign-in</th><td><code>{base}/google</code> · client <code>sandbox-client</code></td></tr>"
+        f"<tr><th>Razorpay</th><td><code>{base}/razorpay</code> · key <code>rzp_test_sandbox0000001</code> · "
+        "<a href='/razorpay/dashboard'>dashboard</a></td></tr>"
         f"<tr><th>Mail</th><td><code>smtp://127.0.0.1:{world.smtp_port}</code></td></tr></table></div>"
         f"<h2>Models</h2>{_rows((model.id, model.name) for model in HEALTHY)}"
         f"<h2>Scenarios, by model name</h2>{_rows((one.slug, one.says) for one in SCENARIOS.values())}"

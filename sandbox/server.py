@@ -15,6 +15,8 @@ from .loopback import is_loopback
 from .mail import routes as mail
 from .mail.smtp import start_smtp
 from .openrouter import routes as openrouter
+from .razorpay import routes as razorpay
+from .razorpay.service import Target
 from .world import WORLD, World
 
 MAX_BODY = 32 * 1024 * 1024
@@ -35,14 +37,14 @@ def application(world: World) -> web.Application:
     """The HTTP application."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[only_local, control.plain_errors])
     app[WORLD] = world
-    for part in (pages, openrouter, google, mail, control):
+    for part in (pages, openrouter, google, razorpay, mail, control):
         part.add(app)
     return app
 
 
-async def serve(host: str, port: int, smtp_port: int, pace: str) -> None:
+async def serve(host: str, port: int, smtp_port: int, pace: str, webhooks: Target) -> None:
     """Serves until SIGINT or SIGTERM. Prints one line when ready. Raises OSError when a port is taken."""
-    world = World(pace)
+    world = World(pace, webhooks)
     runner = web.AppRunner(application(world), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, host, port)

@@ -15,6 +15,7 @@ from aiohttp import web
 from .google.accounts import Sessions
 from .mail.box import Mailbox
 from .pace import PACES, Pace
+from .razorpay.service import Service, Target
 
 KEPT_DISPATCHES = 50_000
 
@@ -100,12 +101,13 @@ class PlannedFault:
 class World:
     """The state behind every endpoint; one per process."""
 
-    def __init__(self, pace: str = "human") -> None:
+    def __init__(self, pace: str = "human", webhooks: Target | None = None) -> None:
         self.first_pace = pace
         self.base_url = ""
         self.smtp_port = 0
         self.mailbox = Mailbox()
         self.google = Sessions()
+        self.razorpay = Service(lambda: self.base_url, webhooks)
         self._numbers = itertools.count(1)
         self.reset()
 
@@ -119,6 +121,7 @@ class World:
         self.spent = Decimal(0)
         self.mailbox.clear()
         self.google.clear()
+        self.razorpay.reset()
 
     def new_generation_id(self) -> str:
         """An id as OpenRouter writes them; unique in this process and, by its random part, beyond it."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 import pytest
@@ -20,6 +23,7 @@ from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from tests import environment, loopback
 from tests.servers.databases import Databases
+from tests.servers.passwords import hash_quickly
 from tests.servers.postgres import Postgres
 from tests.servers.process import ServerDied
 from tests.servers.redis import Redis
@@ -28,6 +32,7 @@ from tests.servers.site import Site
 
 RUN, POSTGRES = environment.join()
 django.setup()
+hash_quickly()
 # Parallel test processes inherit this environment; one that already names settings would have
 # them read before it could choose ports of its own.
 os.environ.pop("DJANGO_SETTINGS_MODULE", None)
@@ -87,29 +92,66 @@ def _left_to_the_other(item: pytest.Item) -> bool:
     return bool(stands_on_it and (item.get_closest_marker("slow") or item.get_closest_marker("faults")))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def _takes_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("faults", "slow", "long"))
+
+
+def _dealt(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests so that each process begins with its share of the long ones.
+
+    Processes are given even pieces of the whole and take from each other's ends what is left there: the
+    last ones to run are short, and nobody waits for a long one that began late.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if _takes_long(item)]
+    short = iter([item for item in items if not _takes_long(item)])
+    dealt: list[pytest.Item] = []
+    for number in range(processes):
+        dealt += long[number::processes]
+        dealt += islice(short, max(0, len(items) * (number + 1) // processes - len(dealt)))
+    return dealt
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Mark browser tests and put them last: once started, Playwright's loop stays in the thread."""
     other = "postgresql" if RUN.kind == "sqlite" else "sqlite"
     left = {item for item in items if item.get_closest_marker(other)}
     if config.getoption("--shared"):
         left |= {item for item in items if _left_to_the_other(item)}
-    kept = [item for item in items if item not in left]
+    items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=list(left))
-    for item in kept:
+    for item in items:
         if {"page", "browser", "context"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
-    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("browser") is not None)
+    yield
+    items[:] = sorted(_dealt(items), key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 # Databases ---------------------------------------------------------------------------------------
 MIGRATED = pytest.StashKey[str]()  # the rows that migrations write
 
 
+@contextmanager
+def _beside_playwright() -> Iterator[None]:
+    """Its loop may run in the test's thread already, where Django would refuse the ORM."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield
+
+
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config) -> None:
-    """Note the rows of the new database, for pytest_runtest_teardown."""
-    with django_db_blocker.unblock():
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker, database: Databases, pytestconfig: pytest.Config
+) -> Iterator[None]:
+    """Take a migrated database for the unit tests, and note its rows for pytest_runtest_teardown."""
+    with _beside_playwright(), django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict["NAME"] = urlsplit(database.migrated()).path.removeprefix("/")
         pytestconfig.stash[MIGRATED] = connection.creation.serialize_db_to_string()
+    yield
+    with _beside_playwright(), django_db_blocker.unblock():
+        connection.close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -137,17 +179,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Makes databases of the kind the run is for: `.kind`, `.empty()` and `.migrated()` give URLs."""
     server = request.getfixturevalue("postgres") if RUN.postgres_port else None
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    return Databases(RUN.kind, tmp_path_factory.mktemp("databases"), server, f"site_{worker}")
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """A file instead of SQLite's shared memory, which locks whole tables and has no WAL."""
-    from django.db import connections
-
-    if RUN.kind == "sqlite":
-        settings = connections["default"].settings_dict
-        settings["TEST"]["NAME"] = str(Path(RUN.folder) / f"unit-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.test")
+    return Databases(RUN.kind, Path(RUN.folder), server, f"site_{worker}")
 
 
 @pytest.fixture(scope="session")
@@ -249,7 +281,6 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(autouse=True)
-def _orm_beside_playwright(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Playwright's loop runs in the test's thread, where Django would refuse the ORM."""
-    if request.node.get_closest_marker("browser"):
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+def _orm_beside_playwright(request: pytest.FixtureRequest) -> Iterator[None]:
+    with _beside_playwright() if request.node.get_closest_marker("browser") else nullcontext():
+        yield

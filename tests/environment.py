@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from tests.servers.site import machine_environment
 
 VARIABLE = "ONEAI_TEST_RUN"
 KINDS = ("sqlite", "postgresql")
+_held: list[socket.socket] = []
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,25 @@ def _site_port() -> int:
     """A port whose neighbours at +10 and +11, where development expects the sandbox, are free too.
 
     Below the range from which the system takes ports for outgoing connections and for free_port(),
-    so that nothing can sit there by the time the sandbox starts.
+    so that nothing can sit there by the time the sandbox starts. Other test processes keep off what is
+    held here of another protocol.
     """
     while True:
         port = 20000 + secrets.randbelow(10000)
-        if not listening(port + 10) and not listening(port + 11):
+        if not listening(port + 10) and not listening(port + 11) and all(map(_hold, (port + 10, port + 11))):
             return port
+
+
+def _hold(port: int) -> bool:
+    """Take a number for the life of this process, by a UDP socket; False when another has it."""
+    taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        taken.bind(("127.0.0.1", port))
+    except OSError:
+        taken.close()
+        return False
+    _held.append(taken)
+    return True
 
 
 def join() -> tuple[Run, Postgres | None]:

@@ -57,6 +57,11 @@ def expected(receipt: dict[str, Any]) -> tuple[int, int]:
     return tokens, nano
 
 
+def limit_of(line: dict[str, Any]) -> tuple[str, str, bool | None]:
+    """Which limit a line is about; a team's quota and a member's cap on it have one scope."""
+    return line["scope"], line["unit"], line.get("shared")
+
+
 def faults(receipt: dict[str, Any]) -> list[str]:
     """What in the receipt does not come out."""
     found = []
@@ -66,8 +71,9 @@ def faults(receipt: dict[str, Any]) -> list[str]:
         found.append(f"charged {charge['tokens']} tokens, {charge['nano_usd']} nano-USD; expected {tokens}, {nano}")
     of = {"tokens": charge["tokens"], "nano_usd": charge["nano_usd"]}
     if receipt["state"] != "running":
-        for scope, unit in dict.fromkeys((limit["scope"], limit["unit"]) for limit in receipt["limits"]):
-            taken = sum(each["charged"] for each in receipt["limits"] if (each["scope"], each["unit"]) == (scope, unit))
+        for one in dict.fromkeys(limit_of(limit) for limit in receipt["limits"]):
+            scope, unit, _ = one
+            taken = sum(each["charged"] for each in receipt["limits"] if limit_of(each) == one)
             if taken != of[unit]:
                 found.append(f"{scope} {unit}: {taken} was taken, the receipt says {of[unit]}")
         for limit in receipt["limits"]:
@@ -76,11 +82,11 @@ def faults(receipt: dict[str, Any]) -> list[str]:
                 found.append(
                     f"{name}: {limit['balance_before']} less {limit['charged']} is not {limit['balance_after']}"
                 )
-    taken_by, entered = Counter[tuple[str, str, bool]](), Counter[tuple[str, str, bool]]()
+    taken_by, entered = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
     for each in receipt["limits"]:
-        taken_by[each["scope"], each["unit"], each["top_up"]] += each["charged"]
+        taken_by[*limit_of(each), each["top_up"]] += each["charged"]
     for entry in receipt["ledger_entries"]:
-        entered[entry["scope"], entry["unit"], entry["top_up"]] += entry["used"]
+        entered[*limit_of(entry), entry["top_up"]] += entry["used"]
     if +taken_by != +entered:
         found.append("the ledger entries do not add up to what was taken")
     return found

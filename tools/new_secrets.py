@@ -1,7 +1,7 @@
 """Write the files that docker-compose.yml takes secrets from, for what is not there yet.
 
 Nothing that exists is changed, so it is safe to repeat. Files for keys of others (OpenRouter,
-Google, mail) are made empty: an empty secret counts as unset. Run it with any Python 3.
+Google, Razorpay, mail) are made empty: an empty secret counts as unset. Run it with any Python 3.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent / "secrets"
 GENERATED = ("secret_key", "metrics_token", "postgres_password")
 KEYS = ("field_encryption_keys", "jwt_signing_keys")  # 32 bytes in URL-safe base64 each
-FROM_OTHERS = ("openrouter_api_key", "google_client_secret", "email_url")
+FROM_OTHERS = (
+    "openrouter_api_key",
+    "google_client_secret",
+    "razorpay_key_secret",
+    "razorpay_webhook_secret",
+    "email_url",
+)
 
 
 def write(folder: Path, name: str, value: str) -> bool:

@@ -27,6 +27,7 @@ SANDBOX, SMTP, MODEL = 10, 11, 12  # added to PORT
 IMITATIONS = {
     "OPENROUTER_API_KEY": "the models of OpenRouter (no OPENROUTER_API_KEY)",
     "GOOGLE_CLIENT_ID": "signing in with Google (no GOOGLE_CLIENT_ID)",
+    "RAZORPAY_KEY_ID": "payments by Razorpay (no RAZORPAY_KEY_ID)",
     "EMAIL_URL": "the mail server (no EMAIL_URL)",
 }
 
@@ -126,8 +127,9 @@ def start_model(family: Family, chosen: Plan) -> Plan:
 def start(family: Family, chosen: Plan) -> Plan:
     """Start everything and wait until it answers; what runs now. Raises RuntimeError with what did not."""
     if chosen.imitated:
-        ports = ["--port", str(chosen.port + SANDBOX), "--smtp-port", str(chosen.port + SMTP)]
-        family.start("sandbox", [PYTHON, "-m", "sandbox", *ports], chosen.environment())
+        where = ["--port", str(chosen.port + SANDBOX), "--smtp-port", str(chosen.port + SMTP)]
+        where += ["--razorpay-webhook", f"http://127.0.0.1:{chosen.port}/api/webhooks/razorpay"]
+        family.start("sandbox", [PYTHON, "-m", "sandbox", *where], chosen.environment())
     if chosen.local_model:
         chosen = start_model(family, chosen)
     environment = chosen.environment()

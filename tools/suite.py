@@ -2,7 +2,9 @@
 
 Without arguments the two runs share what one is enough for: tests that use no database run on SQLite,
 tests marked slow or faults that use one run on PostgreSQL, and those marked long are left to `make faults`.
-Arguments go on to pytest, and what they choose runs on both: `tools/suite.py -m "faults or slow or long"`.
+The parts then run side by side, since many tests wait rather than work.
+Arguments go on to pytest, and what they choose runs on both, one after the other, as long proofs need it:
+`tools/suite.py -m "faults or slow or long"`.
 It says at the end what it could not run and why. With CI=true a part that can't run, and a test that skips
 itself, is a failure.
 """
@@ -15,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-PROCESSES = 3  # many tests wait for servers: two cores have room for a third
+PROCESSES = 3  # of each part: many tests wait for servers
 NO_TESTS = 5  # pytest's exit status when nothing was chosen
 
 
@@ -50,14 +53,19 @@ def read_report(path: Path, result: Result) -> None:
 
 
 def run_pytest(name: str, arguments: list[str]) -> Result:
-    """One run of pytest, its output passed through."""
+    """One run of pytest; its output is passed on by lines that begin with the part's name."""
     result = Result(name)
     began = time.monotonic()
-    print(f"\n=== {name} ===", flush=True)
+    # Left to itself each test process would compile every test anew, for seconds.
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory(prefix="oneai-report-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
-        status = subprocess.run(command, cwd=ROOT).returncode
+        with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(f"{name:<11}{line}", end="", flush=True)
+        status = process.returncode
         if report.exists():
             read_report(report, result)
     if status not in (0, 1, NO_TESTS):
@@ -146,13 +154,25 @@ def main() -> int:
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):
         results.append(run_frontend())
-    results.append(run_pytest("SQLite", [*chosen, "--database", "sqlite"]))
-    if trouble:
-        results.append(Result("PostgreSQL", trouble=trouble))
-    else:
-        results.append(run_pytest("PostgreSQL", [*chosen, "--database", "postgresql"]))
     kind = "sqlite" if trouble else "postgresql"
-    results.append(run_pytest("browser", [*with_markers(arguments, f"browser{quick}"), *parallel, "--database", kind]))
+
+    def sqlite() -> Result:
+        return run_pytest("SQLite", [*chosen, "--database", "sqlite"])
+
+    def postgresql() -> Result:
+        if trouble:
+            return Result("PostgreSQL", trouble=trouble)
+        return run_pytest("PostgreSQL", [*chosen, "--database", "postgresql"])
+
+    def browser() -> Result:
+        return run_pytest("browser", [*with_markers(arguments, f"browser{quick}"), *parallel, "--database", kind])
+
+    with ThreadPoolExecutor(1 if arguments else 2) as lanes:
+        try:
+            results += [part.result() for part in [lanes.submit(part) for part in (sqlite, postgresql, browser)]]
+        except KeyboardInterrupt:  # it reaches pytest too; what has not begun must not begin
+            lanes.shutdown(cancel_futures=True)
+            raise
     return summary(results, strict=strict)
 
 

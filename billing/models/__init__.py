@@ -5,7 +5,16 @@ its docstring names it. ``team_id`` names a team that an account stands for; nul
 """
 
 from billing.models.inbox import WebhookEvent, WebhookState
-from billing.models.invoices import BillingDetails, Invoice, InvoiceLine, InvoiceSeries, Seller
+from billing.models.invoices import (
+    BillingDetails,
+    Invoice,
+    InvoiceKind,
+    InvoiceLine,
+    InvoiceMail,
+    InvoiceSeries,
+    Seller,
+)
+from billing.models.notices import Notice
 from billing.models.offers import Coupon, CouponUse, Pack, Trial
 from billing.models.payments import Payment, Purchase, Refund
 from billing.models.plans import Plan, Price
@@ -18,8 +27,11 @@ __all__ = [
     "CouponUse",
     "Difference",
     "Invoice",
+    "InvoiceKind",
     "InvoiceLine",
+    "InvoiceMail",
     "InvoiceSeries",
+    "Notice",
     "Pack",
     "Payment",
     "Plan",

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from oneai.kit.clock import now, uuid7
 
 
 class Seller(models.Model):
-    """Who sells: one row, edited by the owner. Without a GSTIN no tax is shown or taken."""
+    """Who sells: one row, edited by the owner. Without a GSTIN no tax is shown or taken.
+
+    ``lut`` is the reference of a letter of undertaking: with one, exports carry no tax.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     legal_name = models.CharField(max_length=200, blank=True)
     address = models.TextField(blank=True)
     state_code = models.CharField(max_length=2, blank=True)
     gstin = models.CharField(max_length=15, blank=True)
+    lut = models.CharField(max_length=40, blank=True)
     email = models.EmailField(blank=True)
     phone = models.CharField(max_length=20, blank=True)
     sac = models.CharField(max_length=6, default="998434")
@@ -47,6 +53,7 @@ class BillingDetails(models.Model):
 
     class Meta:
         db_table = "billing_details"
+        verbose_name_plural = "billing details"
 
     def __str__(self) -> str:
         return self.name or str(self.pk)
@@ -68,10 +75,32 @@ class InvoiceSeries(models.Model):
         return f"{self.prefix}/{self.year}"
 
 
-class Invoice(models.Model):
+class InvoiceKind(models.TextChoices):
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+
+
+class Kept(models.Model):
+    """A row of a paper: written once. A mistake is corrected by further papers."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("an invoice is never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("an invoice is never deleted")
+
+
+class Invoice(Kept):
     """A tax invoice of a payment or a credit note of a refund. Never changed; written by ``billing.invoices``.
 
     ``seller`` and ``buyer`` are copies of that moment. Totals are in paise: taxable + cgst + sgst + igst = total.
+    A credit note ``corrects`` an invoice; one without a refund takes back all that is left of it, and the invoice
+    written in its stead ``replaces`` it and has no payment of its own. ``supply`` is one of ``billing.gst.Supply``.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -86,12 +115,14 @@ class Invoice(models.Model):
         "billing.Refund", on_delete=models.PROTECT, null=True, blank=True, related_name="credit_note"
     )
     corrects = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="credit_notes")
+    replaces = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by")
     issued_at = models.DateTimeField(default=now)
     period_start = models.DateTimeField(null=True, blank=True)
     period_end = models.DateTimeField(null=True, blank=True)
     seller = models.JSONField(default=dict)
     buyer = models.JSONField(default=dict)
     place_of_supply = models.CharField(max_length=2, blank=True)
+    supply = models.CharField(max_length=14, default="untaxed")
     currency = models.CharField(max_length=3, default="INR")
     taxable_paise = models.BigIntegerField()
     cgst_paise = models.BigIntegerField(default=0)
@@ -117,9 +148,20 @@ class Invoice(models.Model):
                 name="invoices_add_up",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind="invoice", payment__isnull=False, refund__isnull=True)
-                | models.Q(kind="credit_note", refund__isnull=False),
+                condition=models.Q(
+                    models.Q(payment__isnull=False, replaces__isnull=True)
+                    | models.Q(payment__isnull=True, replaces__isnull=False),
+                    kind="invoice",
+                    refund__isnull=True,
+                    corrects__isnull=True,
+                )
+                | models.Q(kind="credit_note", payment__isnull=True, replaces__isnull=True, corrects__isnull=False),
                 name="invoices_have_a_cause",
+            ),
+            models.UniqueConstraint(
+                fields=["corrects"],
+                condition=models.Q(refund__isnull=True, corrects__isnull=False),
+                name="invoices_corrected_once",
             ),
         ]
 
@@ -127,7 +169,7 @@ class Invoice(models.Model):
         return self.number
 
 
-class InvoiceLine(models.Model):
+class InvoiceLine(Kept):
     """A line of an invoice: what was sold, in paise."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -150,3 +192,19 @@ class InvoiceLine(models.Model):
 
     def __str__(self) -> str:
         return self.description
+
+
+class InvoiceMail(models.Model):
+    """That an invoice is to be mailed to the customer: made with it, marked when the mail is in the outbox."""
+
+    invoice = models.OneToOneField(Invoice, on_delete=models.PROTECT, primary_key=True, related_name="mail")
+    written_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "invoice_mails"
+        indexes = [
+            models.Index(fields=["invoice"], condition=models.Q(written_at=None), name="invoice_mails_to_write"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)

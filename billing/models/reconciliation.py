@@ -8,7 +8,7 @@ from oneai.kit.clock import now, uuid7
 
 
 class Difference(models.Model):
-    """A difference that the reconciler found, and what was done about it. Written by ``billing.reconciling``."""
+    """A difference that was found, and what was done about it. Written by ``billing.differences``."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=40)

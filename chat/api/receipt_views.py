@@ -50,6 +50,9 @@ class ReceiptLimitShape(serializers.Serializer[Any]):
 
     scope = serializers.CharField()
     unit = serializers.ChoiceField(choices=UNITS)
+    shared = serializers.BooleanField(
+        required=False, help_text="There when a team paid: whether it is all its members', or what one may use."
+    )
     top_up = serializers.BooleanField(help_text="Whether it is a top-up beside the limit.")
     limit = serializers.IntegerField(allow_null=True)
     held = serializers.IntegerField()
@@ -64,6 +67,7 @@ class ReceiptEntryShape(EntryNumberShape):
     at = serializers.DateTimeField()
     scope = serializers.CharField()
     unit = serializers.ChoiceField(choices=UNITS)
+    shared = serializers.BooleanField(required=False)
     top_up = serializers.BooleanField()
     held = serializers.IntegerField()
     used = serializers.IntegerField()
@@ -78,6 +82,7 @@ class ReceiptShape(serializers.Serializer[Any]):
     model = serializers.CharField()
     state = serializers.ChoiceField(choices=receipts.STATES)
     asked_at = serializers.DateTimeField()
+    team_id = serializers.UUIDField(allow_null=True, help_text="The team that pays.")
     hold = HoldShape()
     price = ReceiptPriceShape(allow_null=True)
     usage = TokensShape(allow_null=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django import template
 
-from quotas.policy import TOKENS
+from quotas.policy import PLAN_WIDE, TOKENS
 from quotas.wording import amount_text, scope_text
 
 register = template.Library()
@@ -34,9 +34,11 @@ def unit_name(unit: str) -> str:
 
 
 @register.filter
-def limit_owner(scope: str) -> str:
+def limit_owner(limit: Mapping[str, Any]) -> str:
     """Whose limit it is."""
-    return scope_text(scope)
+    shared = limit.get("shared")
+    whole = shared and limit["scope"].startswith("team:")
+    return scope_text(PLAN_WIDE if whole else limit["scope"], team=shared is not None)
 
 
 @register.filter

@@ -6,26 +6,15 @@ from typing import Any
 
 from django import template
 
+from oneai.kit import money
+
 register = template.Library()
 
 
 @register.filter
-def rupees(paise: int) -> str:
-    """₹1,23,456 for 12345600 paise: Indian grouping, paise only when there are any."""
-    whole, part = divmod(int(paise), 100)
-    digits = str(whole)
-    head, tail = digits[:-3], digits[-3:]
-    groups = [tail]
-    while head:
-        groups.insert(0, head[-2:])
-        head = head[:-2]
-    return f"₹{','.join(groups)}" + (f".{part:02d}" if part else "")
-
-
-@register.filter
-def monthly_of_year(paise: int) -> int:
-    """Paise a month of a price per year, rounded up to the rupee so that it never says too little."""
-    return -(-int(paise) // 1200) * 100
+def rupees_exact(paise: int) -> str:
+    """₹1,23,456.00: as papers write it, always with the paise."""
+    return money.rupees(int(paise), exact=True)
 
 
 @register.filter

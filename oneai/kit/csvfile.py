@@ -24,12 +24,17 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def csv_response(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
-    """A download of the table, in UTF-8 with the line ends of RFC 4180. ``name`` is plain ASCII."""
+def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The table with the line ends of RFC 4180."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(heads)
     writer.writerows([cell(value) for value in row] for row in rows)
-    response = HttpResponse(table.getvalue().encode(), content_type="text/csv; charset=utf-8")
+    return table.getvalue()
+
+
+def csv_response(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
+    """A download of the table, in UTF-8. ``name`` is plain ASCII."""
+    response = HttpResponse(csv_text(heads, rows).encode(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -34,6 +34,8 @@ log = structlog.get_logger("access")
 
 API_PREFIXES: Final = ("/api/", "/v1/")
 ADMIN: Final = "/admin/"
+PAYING: Final = ("/billing/pay/", "/billing/method/")  # pages that open Razorpay's window
+LETTERS: Final = "/admin/billing/notice/shown/"  # mails as HTML, in a frame of the desk
 
 
 def current_request_id() -> str:
@@ -55,7 +57,13 @@ class Policy:
     """The headers of this site, worked out once from its settings."""
 
     def __init__(
-        self, *, site_url: str, form_targets: Iterable[str], cors_origins: Iterable[str], proxies: int = 0
+        self,
+        *,
+        site_url: str,
+        form_targets: Iterable[str],
+        cors_origins: Iterable[str],
+        proxies: int = 0,
+        payment_origins: Iterable[str] = (),
     ) -> None:
         parts = urlsplit(site_url)
         self.site_url = site_url
@@ -73,6 +81,14 @@ class Policy:
         self._page = "default-src 'none'; script-src 'nonce-%s' 'strict-dynamic'; style-src 'self' 'nonce-%s'; " + rest
         self._admin = "default-src 'none'; script-src 'self'; style-src 'self'; " + rest
         self._data = "default-src 'none'; frame-ancestors 'none'; sandbox"
+        paying = " ".join(dict.fromkeys(payment_origins))
+        self._paying = (
+            self._page.replace("connect-src 'self'", f"connect-src 'self' {paying}")
+            .replace("frame-src 'self'", f"frame-src 'self' {paying}")
+            .replace("form-action 'self'", f"form-action 'self' {paying}")
+        )
+        # A mail carries its styles on its elements. Nothing else of it does anything.
+        self._letter = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
         common = {
             "x-content-type-options": "nosniff",
             "cross-origin-opener-policy": "same-origin",
@@ -87,10 +103,21 @@ class Policy:
             common["strict-transport-security"] = "max-age=31536000"
         self._common = [(name.encode(), value.encode()) for name, value in common.items()]
         self._data_csp = (b"content-security-policy", self._data.encode())
+        # The window opens others, of banks, which have to find it again.
+        self._opening = [
+            (name, b"same-origin-allow-popups" if name == b"cross-origin-opener-policy" else value)
+            for name, value in self._common
+        ]
+        framed = [(name, value) for name, value in self._common if name != b"x-frame-options"]
+        self._framed = [*framed, (b"content-security-policy", self._letter.encode())]
 
     def headers(self, path: str, content_type: bytes, nonce: str) -> list[tuple[bytes, bytes]]:
         """The headers for an answer of ``content_type`` on ``path``."""
         if content_type.startswith(b"text/html"):
+            if path.startswith(LETTERS):
+                return self._framed
+            if path.startswith(PAYING):
+                return [*self._opening, (b"content-security-policy", (self._paying % (nonce, nonce)).encode())]
             policy = self._admin if path.startswith(ADMIN) else self._page % (nonce, nonce)
             csp = (b"content-security-policy", policy.encode())
         else:

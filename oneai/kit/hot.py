@@ -161,11 +161,12 @@ Knock = Callable[[Request], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method, a path with ``{names}``, and its handler."""
+    """A method, a path with ``{names}``, and its handler; ``open`` is for one that knows its callers otherwise."""
 
     method: str
     path: str
     handler: Handler
+    open: bool = False
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -175,19 +176,20 @@ class Route:
 class HotRoutes:
     """Dispatches by exact path first, then by pattern; a known path with another method is 405.
 
-    ``knock`` is asked before a byte of the body is read; it raises a Refusal for who may not come in.
+    ``knock`` is asked before a byte of the body is read, unless the route is open; it raises a Refusal for
+    who may not come in.
     """
 
     def __init__(self, routes: list[Route], knock: Knock) -> None:
         self.routes = routes
         self._knock = knock
-        self._exact: dict[str, dict[str, Handler]] = {}
-        self._patterns: list[tuple[re.Pattern[str], str, Handler]] = []
+        self._exact: dict[str, dict[str, Route]] = {}
+        self._patterns: list[tuple[re.Pattern[str], Route]] = []
         for route in routes:
             if "{" in route.path:
-                self._patterns.append((route.pattern, route.method, route.handler))
+                self._patterns.append((route.pattern, route))
             else:
-                self._exact.setdefault(route.path, {})[route.method] = route.handler
+                self._exact.setdefault(route.path, {})[route.method] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer the request if its path is hot; False leaves it to the next."""
@@ -196,10 +198,10 @@ class HotRoutes:
         methods = self._exact.get(path)
         if methods is None:
             methods = {}
-            for pattern, method, handler in self._patterns:
+            for pattern, route in self._patterns:
                 if match := pattern.match(path):
                     params = match.groupdict()
-                    methods[method] = handler
+                    methods[route.method] = route
             if not methods:
                 return False
         request = Request(scope, receive, send, params)
@@ -209,9 +211,10 @@ class HotRoutes:
             await send_refusal(request, Refusal("method_not_allowed", headers={"Allow": allowed}))
             return True
         try:
-            await self._knock(request)
+            if not found.open:
+                await self._knock(request)
             await request.read()
-            await found(request)
+            await found.handler(request)
         except ClientGone:
             pass
         except Refusal as refusal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,11 +25,15 @@ ANSWER_LIMIT: Final = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class HTTPFailure(Exception):
-    """A call that gave no usable answer. ``status`` is None when there was no answer at all."""
+    """A call that gave no usable answer. ``status`` is None when there was no answer at all.
+
+    ``sent`` is False when it is certain that the request never left: nobody has acted on it.
+    """
 
     status: int | None
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    sent: bool = True
 
     def __str__(self) -> str:
         return f"status {self.status}" if self.status else self.text or "no answer"
@@ -62,6 +67,56 @@ def fetch_json(url: str, *, headers: Mapping[str, str] | None = None, timeout: f
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise HTTPFailure(response.status_code, "the answer is not JSON") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer, whatever its status; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    auth: tuple[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str | int] | None = None,
+    json: Any = None,
+    connect: float = 5.0,
+    read: float = 20.0,
+    limit: int = ANSWER_LIMIT,
+) -> Reply:
+    """One call, synchronously: ``json`` is its body, ``auth`` its Basic user and password. Follows no redirect.
+
+    ``connect`` and ``read`` are seconds; the body has three times ``read`` to end. HTTPFailure when no
+    whole answer of at most ``limit`` bytes came; it says whether the request may have been acted on.
+    """
+    content = None if json is None else orjson.dumps(json)
+    given = dict(headers or {}) | ({} if content is None else {"Content-Type": "application/json"})
+    timeout = httpx.Timeout(read, connect=connect)
+    last = time.monotonic() + connect + 3 * read
+    try:
+        with (
+            httpx.Client(timeout=timeout, follow_redirects=False, verify=_trusted(), trust_env=False) as client,
+            client.stream(method, url, auth=auth, headers=given, params=query, content=content) as response,
+        ):
+            parts, size = [], 0
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if size > limit:
+                    raise HTTPFailure(response.status_code, "the answer is too large")
+                if time.monotonic() > last:
+                    raise HTTPFailure(response.status_code, "the answer does not end")
+                parts.append(chunk)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+        raise HTTPFailure(None, type(error).__name__, sent=False) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise HTTPFailure(None, type(error).__name__) from error
+    return Reply(response.status_code, {n.lower(): v for n, v in response.headers.items()}, b"".join(parts))
 
 
 class Answer:

@@ -80,6 +80,8 @@ def configure(level: str = "INFO") -> None:
     # The gate writes one line a request, with its id; these would write a second without it.
     for name in ("uvicorn.access", "django.request", "django.server", "httpx", "asyncio"):
         logging.getLogger(name).setLevel("ERROR" if name == "asyncio" else "CRITICAL")
+    for name in ("fontTools", "fpdf"):  # they tell every letter of a paper
+        logging.getLogger(name).setLevel("ERROR")
     logging.getLogger("uvicorn.error").addFilter(_said_by_the_gate)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers[:] = []

@@ -1,4 +1,4 @@
-"""Integer money: prices per token in pico-USD, costs in nano-USD, amounts for people as strings."""
+"""Integer money: prices per token in pico-USD, costs in nano-USD, rupees in paise, amounts for people as strings."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ def dollars(nano: int) -> str:
     """An amount as people read it: ``$1.50``, ``$0.0000415``; at least two decimals, exact to the nano."""
     whole, _, part = usd_string(abs(nano)).partition(".")
     return f"{'-' if nano < 0 else ''}${whole}.{part.ljust(2, '0')}"
+
+
+def rupees(paise: int, *, exact: bool = False) -> str:
+    """₹1,23,456 for 12345600 paise: Indian grouping; two decimals when there are any paise, or always if ``exact``."""
+    whole, part = divmod(abs(paise), 100)
+    head, groups = str(whole)[:-3], [str(whole)[-3:]]
+    while head:
+        groups.insert(0, head[-2:])
+        head = head[:-2]
+    return f"{'-' if paise < 0 else ''}₹{','.join(groups)}" + (f".{part:02d}" if part or exact else "")
 
 
 def plain_decimal(value: Decimal | str | float | int) -> str:

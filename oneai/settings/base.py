@@ -10,6 +10,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from oneai import env
+from oneai.settings import razorpay
 
 # Lets Django's generic classes take their type parameters at run time (``ModelAdmin[User]``).
 django_stubs_ext.monkeypatch()
@@ -188,6 +189,11 @@ PLATFORM_DAILY_USD = env.text("PLATFORM_DAILY_USD", "25")
 GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
 GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
 GOOGLE_BASE_URL = env.url("GOOGLE_BASE_URL")
+RAZORPAY_KEY_ID = env.text("RAZORPAY_KEY_ID")
+RAZORPAY_KEY_SECRET = env.text("RAZORPAY_KEY_SECRET")
+RAZORPAY_WEBHOOK_SECRETS = env.listed("RAZORPAY_WEBHOOK_SECRET")
+RAZORPAY_BASE_URL = env.url("RAZORPAY_BASE_URL", razorpay.BASE_URL)
+RAZORPAY_CHECKOUT_URL = env.url("RAZORPAY_CHECKOUT_URL", razorpay.CHECKOUT_URL)
 EMAIL_URL = env.text("EMAIL_URL")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 SANDBOX_URL = ""  # set by dev when the sandbox stands in for something
@@ -225,6 +231,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "UsageSource": "quotas.models.UsageRecord.Source",
         "PriceSource": "chat.models.ModelPrice.Source",
+        "LedgerEntryKind": "quotas.models.LedgerEntry.Kind",
+        "InvoiceKind": "billing.models.InvoiceKind",
+        "RoleEnum": "accounts.models.Role",
+        "TeamRole": "accounts.models.TeamRole",
+        "GivenTeamRole": "quotas.api.team_shapes.GIVEN",
     },
 }
 LOGGING_CONFIG = None  # oneai.kit.logs sets up JSON logs when the apps are ready

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ImproperlyConfigured
+
 from oneai import env
+from oneai.settings import razorpay
 from oneai.settings.allauth import google_provider
 from oneai.settings.base import *  # noqa: F403
 from oneai.settings.base import DATA_DIR, PORT
@@ -25,6 +28,15 @@ else:
     GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
     GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
     GOOGLE_BASE_URL = env.url("GOOGLE_BASE_URL")
+if not razorpay.given():
+    RAZORPAY_KEY_ID, RAZORPAY_KEY_SECRET = razorpay.SANDBOX_KEY_ID, razorpay.SANDBOX_KEY_SECRET
+    RAZORPAY_WEBHOOK_SECRETS = [razorpay.SANDBOX_WEBHOOK_SECRET]
+    RAZORPAY_BASE_URL = env.url("RAZORPAY_BASE_URL", f"{_SANDBOX}/razorpay")
+    # By the name that the pages of the site have, as a browser takes localhost and 127.0.0.1 for two sites.
+    RAZORPAY_CHECKOUT_URL = env.url("RAZORPAY_CHECKOUT_URL", f"http://localhost:{PORT + 10}/razorpay/checkout.js")
+    IMITATED["razorpay"] = RAZORPAY_BASE_URL
+elif _wrong := razorpay.problems(only_this_machine=True):
+    raise ImproperlyConfigured("The settings are not complete:\n  - " + "\n  - ".join(_wrong))
 if not env.present("EMAIL_URL"):
     EMAIL_URL = f"smtp://127.0.0.1:{PORT + 11}"
     IMITATED["mail"] = f"{_SANDBOX}/mail"

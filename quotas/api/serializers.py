@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from accounts.models import TeamRole
+
 
 class LimitSerializer(serializers.Serializer[object]):
     """A limit; ``limit`` and ``remaining`` are null when unlimited."""
@@ -15,6 +17,10 @@ class LimitSerializer(serializers.Serializer[object]):
     held = serializers.IntegerField()
     remaining = serializers.IntegerField(allow_null=True)
     reset_at = serializers.DateTimeField()
+    shared = serializers.BooleanField(
+        required=False,
+        help_text="There when a team pays: whether all its members use it together, or it is what one may use of it.",
+    )
 
 
 class OverrideSerializer(serializers.Serializer[object]):
@@ -76,11 +82,20 @@ class RatesSerializer(serializers.Serializer[object]):
     concurrent_generations = serializers.IntegerField(allow_null=True)
 
 
+class PayingTeamSerializer(serializers.Serializer[object]):
+    """The team that pays."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=TeamRole.choices)
+
+
 class QuotaSerializer(serializers.Serializer[object]):
     """What an account may still use."""
 
-    plan = serializers.CharField()
+    plan = serializers.CharField(help_text="The team's while it pays.")
     period = PeriodSerializer()
+    team = PayingTeamSerializer(required=False)
     limits = OwnLimitSerializer(many=True)
     rates = RatesSerializer()
     topups = TopUpSerializer(many=True)

@@ -131,6 +131,7 @@ class UsageRecordShape(TokensShape):
     reference = serializers.CharField()
     model = serializers.CharField()
     key_id = serializers.UUIDField(allow_null=True)
+    team_id = serializers.UUIDField(allow_null=True, help_text="The team that paid.")
     conversation_id = serializers.UUIDField(allow_null=True)
     cost_usd = serializers.CharField()
     source = serializers.ChoiceField(choices=UsageRecord.Source.choices)  # type: ignore[assignment]
@@ -145,7 +146,7 @@ class RefusedCallShape(serializers.Serializer[object]):
     code = serializers.CharField()
     message = serializers.CharField()
     scope = serializers.CharField(
-        help_text="Whose limit: `*` the plan's, a model, `class:x`, `key:<id>`, or `global`, all accounts together."
+        help_text="Whose limit: `*` the plan's, a model, `class:x`, `key:<id>`, `team:<id>`, or `global`, of all."
     )
     unit = serializers.CharField(
         allow_null=True,
@@ -157,6 +158,9 @@ class RefusedCallShape(serializers.Serializer[object]):
     held = serializers.IntegerField(allow_null=True, help_text="Set aside for answers that ran.")
     remaining = serializers.IntegerField(allow_null=True)
     asked = serializers.IntegerField(allow_null=True, help_text="The least that would have done.")
+    shared = serializers.BooleanField(
+        allow_null=True, help_text="Of a team's limits: whether all members use it together, or it is the member's own."
+    )
     models = serializers.ListField(child=serializers.CharField())
     key_id = serializers.UUIDField(allow_null=True)
     request_id = serializers.CharField(help_text="Of the last of them.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,13 +31,13 @@ from quotas.usage import Account, Group, Groups, Span, Sums
 NAME_OF: Final = {"day": "day", "model": "model", "key": "key", "conversation": "conversation_id"}
 _FORMS: Final = {"json": "json", "csv": "csv"}
 _GROUPS: Final = {name: name for name in usage.GROUPS}
-_RANGE: Final = [
+RANGE: Final = [
     OpenApiParameter("from", date, description="The first day; the running period when both are left out."),
     OpenApiParameter("to", date, description="The last day, included; today when left out."),
 ]
 MOST_ROWS: Final = 10_000
 _OF_CSV: Final = "csv has up to 10,000 rows at once, and in a last one what all others come to."
-_COLUMNS: Final = (
+SUM_COLUMNS: Final = (
     "calls", "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "total_tokens", "cost_usd",
     "estimated_calls", "estimated_cost_usd",
 )  # fmt: skip
@@ -57,6 +57,18 @@ def span_of(request: Request, account: Account) -> Span:
         return account.span(day_parameter(request, "from"), day_parameter(request, "to"))
     except ValueError as error:
         raise Refusal("invalid_value", str(error), param="from") from error
+
+
+def range_of(request: Request, running: Span, today: date) -> Span:
+    """As ``span_of``, for what has no days of its own: ``running`` unless the request names some."""
+    first, last = day_parameter(request, "from"), day_parameter(request, "to")
+    if first is None and last is None:
+        return running
+    last = last or max(today, first or today)
+    first = first or last - timedelta(days=usage.USUAL_DAYS - 1)
+    if first > last:
+        raise Refusal("invalid_value", "The first day comes after the last.", param="from")
+    return Span(first, last)
 
 
 def keys_by_id(groups: Iterable[Group]) -> dict[UUID, dict[str, Any]]:
@@ -89,7 +101,7 @@ class UsageView(ScopedView):
         operation_id="user_usage",
         tags=["user"],
         parameters=[
-            *_RANGE,
+            *RANGE,
             OpenApiParameter("group", str, enum=list(_GROUPS), default="day"),
             OpenApiParameter("format", str, enum=list(_FORMS), default="json", description=_OF_CSV),
             *PAGE_PARAMETERS,
@@ -184,9 +196,9 @@ def _csv(user_id: UUID, span: Span, group: str) -> HttpResponse:
     rows = []
     for first, each in zip(cells, sums, strict=True):
         shown = each.as_json()
-        rows.append([*first, *(shown[column] for column in _COLUMNS)])
+        rows.append([*first, *(shown[column] for column in SUM_COLUMNS)])
     name = f"usage-by-{group}-{span.first}-{span.last}.csv"
-    return csv_response(name, [*heads, *_COLUMNS], rows)
+    return csv_response(name, [*heads, *SUM_COLUMNS], rows)
 
 
 class UsageRecordList(ScopedView):
@@ -199,7 +211,7 @@ class UsageRecordList(ScopedView):
         operation_id="user_usage_records",
         tags=["user"],
         parameters=[
-            *_RANGE,
+            *RANGE,
             OpenApiParameter("model", str),
             OpenApiParameter("key", UUID, description="The id of an API key."),
             OpenApiParameter("conversation", UUID),

@@ -9,14 +9,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from aiohttp import web
 
-from sandbox.loopback import is_loopback
+from sandbox.loopback import leads_here
 from sandbox.pages import page
 from sandbox.world import WORLD, World
 
 from .accounts import CLIENT_ID, PEOPLE, Person, person
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")  # it is quoted in the page's content policy
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -31,12 +30,8 @@ class Denied(Exception):
 def _check_address(query: Mapping[str, str]) -> None:
     if query.get("client_id") != CLIENT_ID:
         raise Wrong(f"invalid_client: the client is not {CLIENT_ID}")
-    try:
-        redirect = urlsplit(query.get("redirect_uri", ""))
-        local = is_loopback(redirect.hostname or "") and redirect.port != 0 and HOST.fullmatch(redirect.netloc)
-    except ValueError:  # brackets or a port that can't be read
-        raise Wrong("redirect_uri_mismatch: not an address") from None
-    if redirect.scheme not in ("http", "https") or not local or redirect.fragment:
+    address = query.get("redirect_uri", "")
+    if not leads_here(address) or urlsplit(address).fragment:
         raise Wrong("redirect_uri_mismatch: the sandbox returns only to a site on this machine")
 
 

@@ -15,6 +15,15 @@ LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a mail."""
+
+    name: str
+    type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One delivered mail. `recipients` are the envelope's: who really got it."""
 
@@ -26,6 +35,7 @@ class Mail:
     text: str
     html: str
     headers: dict[str, str]
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def links(self) -> list[str]:
@@ -44,6 +54,10 @@ class Mail:
             "html": self.html,
             "links": self.links,
             "headers": self.headers,
+            "attachments": [
+                {"name": one.name, "type": one.type, "size": len(one.content), "url": f"/mail/{self.number}/files/{at}"}
+                for at, one in enumerate(self.attachments)
+            ],
         }
 
 
@@ -73,6 +87,7 @@ class Mailbox:
             text=_part(message, "plain"),
             html=_part(message, "html"),
             headers={name: str(value) for name, value in message.items()},
+            attachments=tuple(map(_attachment, message.iter_attachments())),
         )
         self._mails.append(mail)
         return mail
@@ -89,6 +104,13 @@ class Mailbox:
     def get(self, number: int) -> Mail | None:
         """The mail of this number, when it is still kept."""
         return next((mail for mail in self._mails if mail.number == number), None)
+
+
+def _attachment(part: Any) -> Attachment:
+    content = part.get_payload(decode=True)
+    return Attachment(
+        part.get_filename() or "", part.get_content_type(), content if isinstance(content, bytes) else b""
+    )
 
 
 def _part(message: EmailMessage, kind: str) -> str:

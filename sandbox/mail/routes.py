@@ -56,13 +56,17 @@ async def one_mail(request: web.Request) -> web.Response:
     """One mail: headers, text, and its HTML part in a frame that can do nothing."""
     mail = _one(request)
     headers = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in mail.headers.items())
+    files = "".join(
+        f'<li><a href="/mail/{mail.number}/files/{at}">{escape(one.name) or "a file"}</a></li>'
+        for at, one in enumerate(mail.attachments)
+    )
     frame = f'<h2>HTML part</h2><iframe sandbox src="/mail/{mail.number}/html" title="HTML part"></iframe>'
     return page(
         mail.subject or "Mail",
         f'<p><a href="/mail">All mails</a></p><h1>{escape(mail.subject) or "(no subject)"}</h1>'
         f'<p class="muted">{_when(mail)} · delivered to {escape(", ".join(mail.recipients))}</p>'
         f'<pre class="mail">{linked(mail.text or "(no text part)")}</pre>'
-        f"{frame if mail.html else ''}<h2>Headers</h2><table>{headers}</table>",
+        f"{f'<ul>{files}</ul>' if files else ''}{frame if mail.html else ''}<h2>Headers</h2><table>{headers}</table>",
     )
 
 
@@ -71,6 +75,16 @@ async def html_part(request: web.Request) -> web.Response:
     return web.Response(
         text=_one(request).html, content_type="text/html", headers={"Content-Security-Policy": FRAME_POLICY}
     )
+
+
+async def attachment(request: web.Request) -> web.Response:
+    """A file that came with a mail, to be kept: nothing in it is shown here."""
+    files = _one(request).attachments
+    at = int(request.match_info["at"])
+    if at >= len(files):
+        raise web.HTTPNotFound(text="No such file in this mail.\n")
+    headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=files[at].content, content_type=files[at].type, headers=headers)
 
 
 async def list_mails(request: web.Request) -> web.Response:
@@ -94,5 +108,6 @@ def add(app: web.Application) -> None:
     app.router.add_get("/mail", mailbox)
     app.router.add_get(r"/mail/{n:\d{1,9}}", one_mail)
     app.router.add_get(r"/mail/{n:\d{1,9}}/html", html_part)
+    app.router.add_get(r"/mail/{n:\d{1,9}}/files/{at:\d{1,3}}", attachment)
     app.router.add_get("/_control/mail", list_mails)
     app.router.add_post("/_control/mail-fault", fault)

@@ -191,7 +191,7 @@ def test_the_command_says_what_it_can_not_do(site: Site) -> None:
     for wrong in (["--since", "yesterday"], ["--since", "2999-01-01"], ["--grace", "-1"]):
         with pytest.raises(CommandFailed):
             site.command("reconcile", *wrong)
-    assert "billing is off" in site.command("reconcile", "--grace", "0")
+    assert "payments are not set up" in site.command("reconcile", "--grace", "0")
 
 
 WORK = """

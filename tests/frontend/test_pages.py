@@ -34,6 +34,8 @@ SIGNED_IN = [
     "/accounts/connections/",
     "/settings/profile",
     "/settings/keys/new",
+    "/settings/billing",
+    "/billing/invoices",
 ]
 MISSING = ["/no-such-page"]
 LOOKS = [

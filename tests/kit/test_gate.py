@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from oneai.kit.gate import LETTERS, Policy
 from tests.servers.site import Newcomer, Site
 
 PAGES = [
@@ -166,3 +167,33 @@ def test_a_site_with_tls_says_so_and_sends_plain_visitors_there(fresh_site) -> N
     plain = httpx.get(site.url + "/pricing?a=b", headers=over_tls | {"X-Forwarded-Proto": "http"})
     assert (plain.status_code, plain.headers["location"]) == (308, "https://localhost/pricing?a=b")
     assert httpx.get(site.url + "/readyz", headers={"X-Forwarded-Proto": "http"}).status_code == 200
+
+
+def policy() -> dict[str, dict[str, str]]:
+    """The headers of a page, by its path."""
+    made = Policy(
+        site_url="https://chat.example", form_targets=[], cors_origins=[], payment_origins=["https://pay.example"]
+    )
+    paths = ("/billing", "/billing/pay/1", "/billing/method/1", "/c", "/admin/", f"{LETTERS}receipt/")
+    return {
+        path: {name.decode(): value.decode() for name, value in made.headers(path, b"text/html", "n")} for path in paths
+    }
+
+
+def test_only_pages_that_take_payments_may_frame_and_call_where_they_are_made() -> None:
+    for path, headers in policy().items():
+        paying = path.startswith(("/billing/pay/", "/billing/method/"))
+        assert headers["content-security-policy"].count("https://pay.example") == (3 if paying else 0), path
+        opener = "same-origin-allow-popups" if paying else "same-origin"
+        assert headers["cross-origin-opener-policy"] == opener
+
+
+def test_only_a_mail_on_the_desk_may_have_inline_styles_and_it_can_do_nothing() -> None:
+    for path, headers in policy().items():
+        shown = headers["content-security-policy"]
+        if path.startswith(LETTERS):
+            assert shown == "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+            assert "x-frame-options" not in headers
+        else:
+            assert "unsafe-inline" not in shown
+            assert headers["x-frame-options"] == "DENY"

@@ -96,6 +96,8 @@ def test_every_setting_given_to_the_site_is_one_it_knows() -> None:
 def test_no_secret_stands_in_the_file() -> None:
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
+            if name == "RAZORPAY_KEY_ID":  # it stands in every page that opens the payment window
+                continue
             if re.search(r"KEY|SECRET|PASSWORD|TOKEN|DATABASE_URL|EMAIL_URL", name):
                 assert str(value).startswith("/run/secrets/"), f"{name} is given in the clear"
 

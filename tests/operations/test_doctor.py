@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from adminpanel.doctor import Configuration, Database, Facts, Finding, Level, Work, judge
+from adminpanel.doctor import Configuration, Database, Facts, Work, judge
+from adminpanel.doctor_findings import Finding, Level
+from adminpanel.doctor_payments import Payments
 
 GOOGLE = {"GOOGLE_CLIENT_ID": True, "GOOGLE_CLIENT_SECRET": True}
 RAZORPAY = {"RAZORPAY_KEY_ID": False, "RAZORPAY_KEY_SECRET": False, "RAZORPAY_WEBHOOK_SECRET": False}
@@ -39,6 +41,18 @@ HEALTHY = Facts(
     static_files=20,
 )
 
+LIVE = Payments(
+    site_url="https://chat.example.com",
+    base_url="https://api.razorpay.com",
+    live=True,
+    development=False,
+    last_event_seconds=60,
+)
+
+
+def with_payments(**changes: Any) -> Facts:
+    return replace(HEALTHY, payments=replace(LIVE, **changes))
+
 
 def with_settings(**changes: Any) -> Facts:
     return replace(HEALTHY, configuration=replace(PRODUCTION, **changes))
@@ -54,6 +68,14 @@ def urgent(facts: Facts) -> list[Finding]:
 
 def test_a_site_that_is_set_up_well_needs_nothing() -> None:
     assert urgent(HEALTHY) == []
+    assert urgent(with_payments()) == []
+    assert urgent(with_payments(base_url="https://prod-api-static.razorpay.com", oldest_waiting_seconds=3)) == []
+
+
+@pytest.mark.parametrize("imitated", [True, False])
+def test_payments_for_tests_on_a_machine_of_ones_own_are_no_alarm(imitated: bool) -> None:
+    at_home = {"site_url": "http://localhost:8000", "live": False, "development": True, "last_event_seconds": None}
+    assert urgent(with_payments(**at_home, imitated=imitated)) == []
 
 
 @pytest.mark.parametrize(
@@ -81,8 +103,20 @@ def test_a_site_that_is_set_up_well_needs_nothing() -> None:
         (replace(HEALTHY, work=Work(models=1, oldest_hold_seconds=121)), Level.MISSING, "Worker"),
         (replace(HEALTHY, work=Work(models=1, dead_mails=1)), Level.MISSING, "Mail"),
         (replace(HEALTHY, work=Work(models=1, ledger_differences=1)), Level.UNSAFE, "Ledger"),
+        (replace(HEALTHY, work=Work(models=1, sells_unnamed=True)), Level.MISSING, "The seller"),
         (replace(HEALTHY, redis_error="connection refused"), Level.MISSING, "Redis"),
         (replace(HEALTHY, static_files=0), Level.MISSING, "Static files"),
+        (with_payments(trouble="it refuses the key."), Level.MISSING, "Razorpay's answer"),
+        (with_payments(live=False), Level.UNSAFE, "Razorpay's key"),
+        (with_payments(development=True), Level.UNSAFE, "Razorpay's key"),
+        (with_payments(base_url="https://elsewhere.example"), Level.UNSAFE, "Razorpay's key"),
+        (with_payments(site_url="https://localhost"), Level.UNSAFE, "Razorpay's key"),
+        (with_payments(site_url="http://chat.example.com"), Level.MISSING, "Payment events"),
+        (with_payments(site_url="https://chat.example.com:8443"), Level.MISSING, "Payment events"),
+        (with_payments(door_trouble="answers with status 404."), Level.MISSING, "Payment events"),
+        (with_payments(last_event_seconds=None), Level.MISSING, "Payment events"),
+        (with_payments(oldest_waiting_seconds=901), Level.MISSING, "Payment events"),
+        (with_payments(dead_events=2), Level.MISSING, "Payment events"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_else_is(facts: Facts, level: Level, subject: str) -> None:

@@ -39,7 +39,8 @@ def test_a_server_without_settings_names_everything_that_is_missing_at_once() ->
         ({"SITE_URL": "http://chat.example.com"}, "SITE_URL"),
         ({"OPENROUTER_API_KEY": ""}, "OPENROUTER_API_KEY"),
         ({"GOOGLE_CLIENT_ID": "id"}, "GOOGLE_CLIENT_SECRET"),
-        ({"RAZORPAY_KEY_ID": "id"}, "RAZORPAY_WEBHOOK_SECRET"),
+        ({"RAZORPAY_KEY_ID": "rzp_live_AAAAAA01"}, "RAZORPAY_KEY_SECRET, RAZORPAY_WEBHOOK_SECRET is missing"),
+        ({"DEBUG": "1", "RAZORPAY_KEY_SECRET": "s"}, "RAZORPAY_KEY_ID, RAZORPAY_WEBHOOK_SECRET is missing"),
         ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/no/such/file"}, "SECRET_KEY_FILE"),
         ({"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY"),
     ],
@@ -49,6 +50,15 @@ def test_a_bad_setting_refuses_the_start_by_its_name(settings: dict[str, str], n
     done = serve(good | settings)
     assert done.returncode == 1
     assert named in done.stderr
+
+
+def test_payments_set_in_part_fail_the_check_of_a_deployment_by_name() -> None:
+    good = production_settings(1, "sqlite:////nonexistent/db.sqlite3") | {"OPENROUTER_API_KEY": "sk-or-v1-x"}
+    env = machine_environment() | good | {"RAZORPAY_KEY_ID": "rzp_live_AAAAAA01", "RAZORPAY_KEY_SECRET": "s"}
+    command = [sys.executable, "manage.py", "check", "--deploy"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "Razorpay is set in part: RAZORPAY_WEBHOOK_SECRET is missing" in done.stderr
 
 
 def test_a_secret_may_come_in_a_file(database: Databases, tmp_path: Path) -> None:

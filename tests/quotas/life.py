@@ -1,4 +1,4 @@
-"""A life of two accounts at a clock of its own: every deed that moves the ledger, as a call with plain numbers.
+"""A life of two accounts and their team at a clock of its own: every deed that moves the ledger, in plain numbers.
 
 The state machine draws the numbers by hypothesis; ``tests.quotas.trace`` by a seed, to run one trace on
 both databases. After each deed ``check`` says what does not hold.
@@ -13,17 +13,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
-from accounts.models import User
+from accounts import teams
+from accounts.models import Membership, User
 from oneai.kit.clock import period_edges, uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances, grants, invariants
 from quotas.holding import OPEN
 from quotas.ledger import Admitted, Ask, Book, KeyLimits, claim_due
-from quotas.models import Grant, Hold, QuotaAccount, QuotaCounter, UsageRecord
-from quotas.policy import NANO_USD, PLAN_WIDE, RATES, TOKENS
+from quotas.models import Allowance, Grant, Hold, QuotaAccount, QuotaCounter, UsageRecord
+from quotas.policy import NANO_USD, OF_CALLER, PLAN_WIDE, RATES, TOKENS
 from quotas.reading import standing
 from tests.quotas.using import CHEAP, FREE, Purse, charge
 
@@ -43,7 +46,7 @@ class Call:
 
 
 class Life:
-    """Everything that can happen to two accounts."""
+    """Everything that can happen to two accounts, and to the team that both may be in: it is number 2."""
 
     def __init__(self) -> None:
         self.at = BEGIN
@@ -54,6 +57,10 @@ class Life:
         self.payments: list[tuple[int, str]] = []
         self.purses = [Purse(User.objects.create_user(f"{uuid7()}@example.com", created_at=BEGIN)) for _ in range(2)]
         self.keys = [KeyLimits(uuid7(), limit_tokens=9000) for _ in self.purses]
+        owner = User.objects.create_user(f"{uuid7()}@example.com", created_at=BEGIN)
+        self.team = teams.create_team(owner, "Them", 3)
+        User.objects.filter(pk=self.team.pk).update(created_at=BEGIN - timedelta(days=13, hours=5))
+        self.purses.append(Purse(User.objects.get(pk=self.team.pk)))
         for purse in self.purses:
             with self.now():
                 allowances.set_rates(purse.id, dict.fromkeys(RATES), "test", "test")
@@ -76,6 +83,7 @@ class Life:
     # Calls ---------------------------------------------------------------------------------------
     def admit(self, who: int, model: int, bound: int, cap: int, free: bool, by_key: bool) -> Call | None:
         purse = self.purses[who]
+        pays = self.pays(who)
         ask = purse.ask(
             bound=bound,
             cap=cap,
@@ -87,8 +95,9 @@ class Life:
         try:
             (admitted,) = purse.admit(ask, at=self.at)
         except Refusal as refusal:
-            self.refusals.add(refusal.code)
+            self.refused(refusal, pays)
             return None
+        assert Hold.objects.get(pk=admitted.hold_id).team_id == pays
         call = Call(who, admitted, ask)
         self.running.append(call)
         return call
@@ -104,10 +113,30 @@ class Life:
                 made = book.admit_all(asks)
                 book.close()
         except Refusal as refusal:
-            self.refusals.add(refusal.code)
+            self.refused(refusal, self.pays(who))
             assert Hold.objects.count() == before
             return
         self.running += [Call(who, admitted, ask) for admitted, ask in zip(made, asks, strict=True)]
+
+    def pays(self, who: int) -> UUID | None:
+        """The team that pays for the next call."""
+        seated = Membership.objects.filter(user_id=self.purses[who].id).exists()
+        return self.team.pk if seated and self.team_has_plan() else None
+
+    def team_has_plan(self) -> bool:
+        ends = Q(until=None) | Q(until__gt=self.at)
+        return Allowance.objects.filter(ends, user_id=self.team.pk, starts_at__lte=self.at).exists()
+
+    def refused(self, refusal: Refusal, pays: UUID | None) -> None:
+        """A refusal names whose limit it was, and whether members share it."""
+        self.refusals.add(refusal.code)
+        limit = (refusal.details or {})["limit"]
+        if limit["scope"].startswith("key:"):
+            return
+        assert ("shared" in limit) == (pays is not None)
+        assert limit["scope"] != PLAN_WIDE or pays is None
+        if limit["scope"].startswith("team:"):
+            assert limit["scope"] == f"team:{pays}"
 
     def _call(self, index: int) -> Call | None:
         return self.running[index % len(self.running)] if self.running else None
@@ -158,7 +187,7 @@ class Life:
             return
         both = self.running[:2]
         with transaction.atomic():
-            book = Book.open([purse.id for purse in self.purses], [call.admitted.hold_id for call in both], self.at)
+            book = Book.open([purse.id for purse in self.purses[:2]], [call.admitted.hold_id for call in both], self.at)
             for call in both:
                 assert book.settle(call.admitted.hold_id, charge(used, used))
                 self.settled[call.admitted.hold_id] = (used, used)
@@ -210,6 +239,21 @@ class Life:
         self.running.remove(call)
         self.ended.append(call)
 
+    # The team ------------------------------------------------------------------------------------
+    def join(self, who: int, cap: int | None) -> None:
+        """Into the team, or another cap."""
+        user_id = self.purses[who].id
+        Membership.objects.update_or_create(user_id=user_id, defaults={"team": self.team, "cap_tokens": cap})
+        allowances.follow_membership(user_id)
+
+    def leave(self, who: int) -> None:
+        """Out of the team; what runs goes on."""
+        Membership.objects.filter(user_id=self.purses[who].id).delete()
+        allowances.follow_membership(self.purses[who].id)
+
+    def team_plan(self, limit: int | None, model_limit: int | None, days: int | None) -> None:
+        self.change_plan(2, limit, model_limit, None if days is None else self.at + timedelta(days=days))
+
     # Limits, plans and money ---------------------------------------------------------------------
     def override(self, who: int, scope: int, limit: int | None, starts: int, days: int | None) -> None:
         begins = self.at + timedelta(days=starts)
@@ -219,12 +263,12 @@ class Life:
                 self.purses[who].id, SCOPES[scope], {TOKENS: limit}, "test", "test", until, begins if starts else None
             )
 
-    def change_plan(self, who: int, limit: int | None, model_limit: int | None) -> None:
+    def change_plan(self, who: int, limit: int | None, model_limit: int | None, until: datetime | None = None) -> None:
         limits = [{"scope": PLAN_WIDE, "unit": TOKENS, "limit": limit}]
         if model_limit is not None:
             limits.append({"scope": MODELS[0], "unit": TOKENS, "limit": model_limit})
         with self.now():
-            allowances.assign(self.purses[who].id, "some", limits, {}, ["*"], "test")
+            allowances.assign(self.purses[who].id, "some", limits, {}, ["*"], "test", until=until)
 
     def renew(self, who: int) -> None:
         """A paid period begins now: a new anchor, and what was used stays with the period before."""
@@ -292,13 +336,14 @@ class Life:
         assert [each for each in invariants.check(ids).differences if each.what != "hold.left_behind"] == []
         assert self.refusals <= {"quota_exceeded"}
         records = UsageRecord.objects.filter(user_id__in=ids)
+        assert not records.filter(user_id=self.team.pk).exists()
         assert {record.hold_id: (record.tokens, record.nano_usd) for record in records} == self.settled
         for purse in self.purses:
             mine = [each for each in self.running if self.purses[each.who] is purse]
             account = QuotaAccount.objects.get(pk=purse.id)
             assert account.in_flight == len(mine) == Hold.objects.filter(user_id=purse.id, state__in=OPEN).count()
             for counter in QuotaCounter.objects.filter(user_id=purse.id):
-                if not mine:
+                if not (self.running if purse.id == self.team.pk else mine):
                     assert counter.held == 0
-                if account.anchor == BEGIN:
+                if account.anchor == BEGIN and purse.id != self.team.pk and not counter.model_id.startswith(OF_CALLER):
                     assert (counter.period_start, counter.reset_at) == period_edges(BEGIN, counter.period_start)

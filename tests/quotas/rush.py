@@ -20,7 +20,8 @@ django.setup()
 
 from django.db import OperationalError, connection, transaction  # noqa: E402
 
-from accounts.models import User  # noqa: E402
+from accounts import team_invitations, teams  # noqa: E402
+from accounts.models import Membership, Team, User  # noqa: E402
 from oneai.kit.clock import now  # noqa: E402
 from oneai.kit.errors import Refusal  # noqa: E402
 from quotas import allowances, grants  # noqa: E402
@@ -161,6 +162,51 @@ def people(task: dict[str, Any]) -> list[str]:
     return made
 
 
+def team(task: dict[str, Any]) -> list[str]:
+    """A team with ``tokens`` and these people in it, half of them with a cap of ``cap``; its id."""
+    (owner, *members) = User.objects.filter(pk__in=task["accounts"]).order_by("pk")
+    made = teams.create_team(owner, "A rush", len(members) + 1)
+    for number, user in enumerate(members):
+        cap = task["cap"] if number % 2 else None
+        Membership.objects.create(team=made, user=user, cap_tokens=cap)
+        with transaction.atomic():
+            allowances.follow_membership(user.pk)
+    with transaction.atomic():
+        limits = [{"scope": "*", "unit": "tokens", "limit": task["tokens"]}]
+        allowances.assign(made.pk, "team", limits, {}, ["*"], "a rush")
+    return [str(made.pk)]
+
+
+def leave_and_join(task: dict[str, Any]) -> list[str]:
+    """Out of the team and back again, by turns, while others ask."""
+    made = Team.objects.get(pk=task["team"])
+    for _ in range(task["times"]):
+        for text in task["accounts"]:
+            user_id = UUID(text)
+            with transaction.atomic():
+                teams.lock(made.pk)
+                Membership.objects.filter(user_id=user_id).delete()
+                teams.changed(user_id)
+            with transaction.atomic():
+                teams.lock(made.pk)
+                Membership.objects.create(team=made, user_id=user_id)
+                teams.changed(user_id)
+    return ["left and joined"]
+
+
+def seat(task: dict[str, Any]) -> list[str]:
+    """Ask people into a team of few seats, all at once; the code of each outcome."""
+    owner = Membership.objects.select_related("team", "user").get(team_id=task["team"], role="owner")
+    outcomes = []
+    for name in task["names"]:
+        try:
+            team_invitations.invite(owner, f"{name}@example.com")
+            outcomes.append("invited")
+        except Refusal as refusal:
+            outcomes.append(refusal.code)
+    return outcomes
+
+
 def pay(task: dict[str, Any]) -> list[str]:
     """Top up for the same payments, and give them back, as the client's check and the webhook both do."""
     (purse,) = (_purse(text) for text in task["accounts"])
@@ -221,6 +267,9 @@ def periods(task: dict[str, Any]) -> list[str]:
 
 TASKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "admit": admit,
+    "leave_and_join": leave_and_join,
+    "seat": seat,
+    "team": team,
     "batches": batches,
     "crowd": crowd,
     "claim": claim,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.servers import forked
 from tests.servers.databases import Databases
-from tests.servers.process import ROOT
 from tests.servers.site import machine_environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,14 +29,7 @@ def run(url: str) -> Run:
     environment = machine_environment() | {"DATABASE_URL": url, "DEBUG": "1"}
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return forked.run(["manage.py", *arguments], environment, timeout=120)
 
     assert command("create_user", EMAIL, "--verified").returncode == 0
     return command

@@ -1,4 +1,4 @@
-"""A random life of two accounts; after every step the whole check must find nothing."""
+"""A random life of two accounts and their team; after every step the whole check must find nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.quotas.life import Life
 
 tokens = st.integers(0, 3000)
 who = st.integers(0, 1)
+payer = st.integers(0, 2)
 index = st.integers(0, 9)
 scope = st.integers(0, 3)
 
@@ -79,7 +80,7 @@ class LedgerLife(RuleBasedStateMachine):
         self.life.correct(index, used, nano)
 
     @rule(
-        who=who,
+        who=payer,
         scope=scope,
         limit=st.none() | st.integers(0, 60_000),
         starts=st.sampled_from([0, 0, 3]),
@@ -92,16 +93,16 @@ class LedgerLife(RuleBasedStateMachine):
     def change_plan(self, who: int, limit: int | None, model_limit: int | None) -> None:
         self.life.change_plan(who, limit, model_limit)
 
-    @rule(who=who)
+    @rule(who=payer)
     def renew(self, who: int) -> None:
         self.life.renew(who)
 
-    @rule(who=who, tokens=st.integers(1, 30_000))
+    @rule(who=payer, tokens=st.integers(1, 30_000))
     def upgrade(self, who: int, tokens: int) -> None:
         self.life.upgrade(who, tokens)
 
     @rule(
-        who=who,
+        who=payer,
         tokens=st.integers(1, 30_000),
         nano=st.sampled_from([0, 10**6, 10**7]),
         days=st.none() | st.integers(1, 60),
@@ -114,9 +115,25 @@ class LedgerLife(RuleBasedStateMachine):
     def refund(self, index: int, part: int) -> None:
         self.life.refund(index, part)
 
-    @rule(who=who)
+    @rule(who=payer)
     def forgive(self, who: int) -> None:
         self.life.forgive(who)
+
+    @rule(who=who, cap=st.none() | st.integers(0, 30_000))
+    def join(self, who: int, cap: int | None) -> None:
+        self.life.join(who, cap)
+
+    @rule(who=who)
+    def leave(self, who: int) -> None:
+        self.life.leave(who)
+
+    @rule(
+        limit=st.none() | st.integers(0, 200_000),
+        model_limit=st.none() | st.integers(0, 20_000),
+        days=st.none() | st.integers(1, 40),
+    )
+    def team_plan(self, limit: int | None, model_limit: int | None, days: int | None) -> None:
+        self.life.team_plan(limit, model_limit, days)
 
     @rule(hours=st.sampled_from([1, 24, 24 * 20, 24 * 31, 24 * 90]))
     def time_passes(self, hours: int) -> None:

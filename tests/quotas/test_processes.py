@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +11,9 @@ from uuid import uuid4
 import pytest
 
 from oneai.kit.clock import now
+from tests.servers import forked
 from tests.servers.databases import Databases
-from tests.servers.process import ROOT
+from tests.servers.forked import Piped
 from tests.servers.site import machine_environment
 
 HOLD = 1000
@@ -29,14 +28,7 @@ def environment(url: str, **more: str) -> dict[str, str]:
 
 def manage(url: str, *arguments: str, **more: str) -> str:
     """A command's stdout; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment(url, **more),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = forked.run(["manage.py", *arguments], environment(url, **more), timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -48,30 +40,17 @@ def people(url: str, names: list[str], tokens: int, **more: Any) -> list[str]:
 
 def rush(url: str, name: str, tasks: list[dict[str, Any]], **more: str) -> list[list[str]]:
     """Run the tasks in processes that start together; what each gave."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.quotas.rush", name, json.dumps(task)],
-            cwd=ROOT,
-            env=environment(url, **more),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for task in tasks
-    ]
+    processes = [Piped(["tests.quotas.rush", name, json.dumps(task)], environment(url, **more)) for task in tasks]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", process.communicate()[1]
+        assert process.stdout.readline() == "ready\n", "what it says is on stderr"
     for process in processes:
-        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     results = []
     for process in processes:
-        out, errors = process.communicate(timeout=600)
+        status, out = process.finish(600)
         answer = json.loads(out or "{}")
-        assert process.returncode == 0, errors
+        assert status == 0, "what it says is on stderr"
         assert not answer["failures"], answer["failures"]
         results.append(answer["results"])
     return results

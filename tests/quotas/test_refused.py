@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from oneai import refused_rows
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances, refused
@@ -150,6 +151,16 @@ def test_refusals_of_no_limit_are_not_kept() -> None:
     assert full is not None
     assert (full["scope"], full["unit"], full["limit"], full["frees_at"]) == ("global", "nano_usd", None, "soon")
     assert len(full["request_id"]) == 200
+
+
+def test_a_team_s_limit_says_whether_all_members_use_it() -> None:
+    limit = {"scope": f"team:{uuid7()}", "unit": "tokens", "limit": 5, "used": 5, "held": 0, "remaining": 0}
+    for shared, said in ((True, "your team"), (False, "your share of your team")):
+        details = {"limit": limit | {"reset_at": "x", "shared": shared}, "asked": 9}
+        made = refused.entry_of(Refusal("quota_exceeded", details=details), AT, ["m/m"], None, "r")
+        assert made is not None
+        assert made["shared"] is shared
+        assert refused_rows._whose(made["scope"], made["shared"]) == said
 
 
 def test_what_runs_and_what_a_minute_has_left_are_told_and_never_less_than_nothing() -> None:

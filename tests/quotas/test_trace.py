@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.quotas.test_processes import environment
+from tests.servers import forked
 from tests.servers.databases import Databases
-from tests.servers.process import ROOT
 
 SEED = int(os.environ.get("ONEAI_SEED", "0")) or 20261128
 
 
 def trace(url: str, lives: int, deeds: int) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.quotas.trace", str(SEED), str(lives), str(deeds)],
-        cwd=ROOT,
-        env=environment(url),
-        capture_output=True,
-        text=True,
-        timeout=3000,
-    )
+    command = ["tests.quotas.trace", str(SEED), str(lives), str(deeds)]
+    done = forked.run(command, environment(url), timeout=3000)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout.splitlines()
 

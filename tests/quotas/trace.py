@@ -45,7 +45,8 @@ BY_THE_WALL = {("holds", "check_at"), ("allowances", "created_at"), ("quota_over
 
 def deed(life: Life, dice: random.Random) -> None:
     """One deed, drawn."""
-    who, index, amount = dice.randrange(2), dice.randrange(10), dice.randrange(3000)
+    who, payer = dice.randrange(2), dice.randrange(3)
+    index, amount = dice.randrange(10), dice.randrange(3000)
     days = dice.choice([None, 9])
     deeds: list[tuple[int, Any]] = [
         (6, lambda: life.admit(who, dice.randrange(2), amount, dice.randrange(1, 20_000), index == 0, index == 1)),
@@ -60,16 +61,19 @@ def deed(life: Life, dice: random.Random) -> None:
         (1, lambda: life.sweep(amount)),
         (1, lambda: life.end_again(index, amount)),
         (2, lambda: life.correct(index, amount, dice.randrange(10**7))),
-        (1, lambda: life.override(who, dice.randrange(4), amount * 20, dice.choice([0, 0, 3]), days)),
+        (1, lambda: life.override(payer, dice.randrange(4), amount * 20, dice.choice([0, 0, 3]), days)),
         (1, lambda: life.change_plan(who, amount * 50, dice.choice([None, amount * 5]))),
-        (1, lambda: life.renew(who)),
-        (1, lambda: life.upgrade(who, amount + 1)),
+        (1, lambda: life.renew(payer)),
+        (1, lambda: life.upgrade(payer, amount + 1)),
         (
             2,
-            lambda: life.top_up(who, amount * 5 + 1, dice.choice([0, 10**7]), days, dice.randrange(4)),
+            lambda: life.top_up(payer, amount * 5 + 1, dice.choice([0, 10**7]), days, dice.randrange(4)),
         ),
         (1, lambda: life.refund(index, dice.randrange(1, 5))),
-        (1, lambda: life.forgive(who)),
+        (1, lambda: life.forgive(payer)),
+        (2, lambda: life.join(who, dice.choice([None, amount * 6]))),
+        (1, lambda: life.leave(who)),
+        (2, lambda: life.team_plan(amount * 50, dice.choice([None, amount * 5]), days)),
         (2, lambda: life.time_passes(dice.choice([1, 24, 24 * 20, 24 * 31]))),
     ]
     dice.choices([do for _, do in deeds], [weight for weight, _ in deeds])[0]()

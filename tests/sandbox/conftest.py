@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.razorpay import Razorpay, Receiver
 from tests.sandbox.wire import Client
 from tests.servers.process import ServerProcess
+
+START = 1_830_000_000  # 28 December 2027, 18:50 in India: later than any machine that runs this
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +35,21 @@ def box(_imitations: Client) -> Client:
     _imitations.control("reset", {})
     _imitations.control("pace", {"pace": "none", "stall_seconds": 0.3})
     return _imitations
+
+
+@pytest.fixture
+def razorpay(box: Client) -> Razorpay:
+    """The imitated Razorpay with nothing in it and a clock that stands still at a known time."""
+    service = Razorpay(box)
+    service.control("clock", {"frozen": True})
+    service.control("clock", {"now": START})
+    return service
+
+
+@pytest.fixture
+def receiver(razorpay: Razorpay) -> Iterator[Receiver]:
+    """A site that takes this Razorpay's webhooks."""
+    with Receiver().running() as running:
+        razorpay.control("webhooks", {"url": running.url})
+        yield running
+        razorpay.control("reset", {})

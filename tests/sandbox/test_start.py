@@ -83,3 +83,13 @@ def test_the_readme_lists_every_scenario_and_control(box: Client) -> None:
         [],
         ["meta-llama/llama-3.3-70b-instruct:free"],
     )
+    meanings = box.control("razorpay/fault")["meanings"]
+    settings = [*box.control("razorpay/webhooks"), *box.control("razorpay/habits")]
+    assert [name for name in (*meanings, *settings) if f"`{name}`" not in text] == []
+
+
+def test_webhooks_go_to_this_machine_only() -> None:
+    done = run("-m", "sandbox", "--razorpay-webhook", "https://example.com/hook")
+    assert done.returncode == 2 and "this machine" in done.stderr
+    done = run("-m", "sandbox", SANDBOX_RAZORPAY_WEBHOOK="https://example.com/hook")
+    assert done.returncode == 2 and "this machine" in done.stderr

@@ -19,7 +19,10 @@ def main() -> None:
     from django.core.management import CommandError, call_command
     from django.db import connections
 
+    from tests.servers.passwords import hash_quickly
+
     django.setup()
+    hash_quickly()
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         out, err = io.StringIO(), io.StringIO()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.servers.forked import ROOT, Forked
+
 KEEPER = Path(__file__).with_name("keeper.py")
 
 
@@ -48,19 +49,30 @@ class ServerProcess:
         folder: Path = ROOT,
         stop_signal: signal.Signals = signal.SIGTERM,
         remove: Sequence[Path] = (),
+        forked: bool = False,
     ) -> None:
-        """``remove`` names folders that go when the process that started this one dies without a stop."""
+        """``remove`` names folders that go when the process that started this one dies without a stop.
+
+        With ``forked`` the command is a Python script of ours and its arguments, and Python is there already.
+        """
         self.command = list(command)
         self.log_path = log_path
         self.env = dict(os.environ if env is None else env)
         self.folder = folder
         self.stop_signal = stop_signal
         self.remove = list(remove)
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._forked = forked
+        self._keeper: subprocess.Popen[bytes] | Forked | None = None
         self.pid = 0
 
     def start(self) -> None:
         """Start the command; returns at once. Raises ServerDied when it can't be run at all."""
+        if self._forked:
+            with self.log_path.open("ab") as log, Path(os.devnull).open("rb") as nothing:
+                streams = (nothing.fileno(), log.fileno(), log.fileno())
+                self._keeper = Forked(self.command, self.env, streams, self.folder)
+            self.pid = self._keeper.pid
+            return
         job = {
             "command": self.command,
             "folder": str(self.folder),
@@ -132,15 +144,16 @@ class ServerProcess:
         keeper = self._keeper
         if keeper is None:
             return 0
-        assert keeper.stdin is not None and keeper.stdout is not None
         try:
             return keeper.wait(seconds)
         except subprocess.TimeoutExpired:
             self.send(signal.SIGKILL)
             return keeper.wait(20)
         finally:
-            keeper.stdin.close()
-            keeper.stdout.close()
+            if isinstance(keeper, subprocess.Popen):
+                assert keeper.stdin is not None and keeper.stdout is not None
+                keeper.stdin.close()
+                keeper.stdout.close()
             self._keeper = None
 
     def log(self) -> str:

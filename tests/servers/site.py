@@ -7,14 +7,16 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.servers.process import ROOT, ServerProcess, free_port
+from tests.servers import forked
+from tests.servers.forked import Piped
+from tests.servers.process import ServerProcess, free_port
 
 PASSWORD = "correct horse battery staple"
 # What a process needs of this machine; nothing of the product's settings is inherited.
@@ -85,16 +87,14 @@ class Site:
         self._with_worker = worker
         self._web: ServerProcess | None = None
         self._worker: ServerProcess | None = None
-        self._desk: subprocess.Popen[str] | None = None
+        self._desk: Piped | None = None
 
     # Processes -----------------------------------------------------------------------------------
     def start(self, *, seconds: float = 60) -> None:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
             self._web = ServerProcess(
-                [sys.executable, "tools/serve.py"],
-                env=self.env | {"HOST": "127.0.0.1"},
-                log_path=self.log_path,
+                ["tools/serve.py"], env=self.env | {"HOST": "127.0.0.1"}, log_path=self.log_path, forked=True
             )
             self._web.start()
         if self._with_worker and self._worker is None:
@@ -103,9 +103,8 @@ class Site:
 
     def start_worker(self) -> None:
         """Start the background worker alone."""
-        self._worker = ServerProcess(
-            [sys.executable, "manage.py", "worker"], env=self.env, log_path=self.worker_log_path
-        )
+        command = ["manage.py", "worker"]
+        self._worker = ServerProcess(command, env=self.env, log_path=self.worker_log_path, forked=True)
         self._worker.start()
 
     def ready(self) -> bool:
@@ -148,20 +147,20 @@ class Site:
 
     def stop(self) -> None:
         """End everything."""
-        if self._desk and self._desk.stdin:
-            self._desk.stdin.close()
-            self._desk.wait(20)
+        if self._desk:
+            self._desk.finish(20)
             self._desk = None
+        if self._worker:
+            self._worker.send(signal.SIGTERM)
+        self.terminate()
         if self._worker:
             self._worker.stop(seconds=40)
             self._worker = None
-        self.terminate()
 
     # Commands ------------------------------------------------------------------------------------
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`manage.py` with these arguments in this deployment's environment, as an operator runs it."""
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=180)
+        """`manage.py` with these arguments in this deployment's environment, in a process of its own."""
+        return forked.run(["manage.py", *arguments], self.env)
 
     def manage(self, *arguments: str, check: bool = True) -> str:
         """What `manage.py` with these arguments prints. Raises CommandFailed unless ``check`` is off."""
@@ -174,20 +173,11 @@ class Site:
         """As manage(), in a process that is kept, so that a second command takes milliseconds."""
         if self._desk is None or self._desk.poll() is not None:
             with (self.folder / f"desk-{self.port}.log").open("ab") as log:
-                self._desk = subprocess.Popen(
-                    [sys.executable, "-m", "tests.servers.desk"],
-                    cwd=ROOT,
-                    env=self.env,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                )
-        assert self._desk.stdin and self._desk.stdout
+                self._desk = Piped(["tests.servers.desk"], self.env, log)
         self._desk.stdin.write(json.dumps(arguments) + "\n")
         self._desk.stdin.flush()
         line = self._desk.stdout.readline()
-        answer = json.loads(line) if line else {"ok": False, "err": "the process ended", "out": ""}
+        answer: dict[str, Any] = json.loads(line) if line else {"ok": False, "err": "the process ended", "out": ""}
         if not answer["ok"]:
             raise CommandFailed(f"{' '.join(arguments)}: {answer['err'][-3000:]}")
         return str(answer["out"])

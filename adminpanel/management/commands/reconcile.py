@@ -11,25 +11,30 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import audit
 from adminpanel.management import amounts
+from billing import differences, gateway
+from billing import reconciling as money_reconciling
+from billing.looking import Report
 from chat import reconcile_rows, reconciling
 from chat.models import UpstreamFinding, UpstreamReconciliation, UpstreamSpending
 from chat.reconciling import Step
 from chat.upstreams import OPENROUTER, Upstream, upstreams
 from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
 from oneai.kit.money import usd_string
 
 TRIES: Final = 3
 PAUSE_SECONDS: Final = 1.0
 LONGEST_WAIT: Final = 180.0  # for a worker that has the same day in hand
 
-RAZORPAY: Final = "Razorpay: billing is off, so there is nothing to compare."
+NO_RAZORPAY: Final = "Razorpay: payments are not set up, so there is nothing to compare."
 
 
 class Command(BaseCommand):
-    help = "Compare our records with what the upstreams say, day by day (UTC); print the differences and repair them."
+    help = "Compare our records with what OpenRouter and Razorpay say; print the differences and repair them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--since", metavar="DATE", help="the first day (UTC); yesterday when left out")
+        parser.add_argument("--only", choices=("openrouter", "razorpay"), help="leave out the other")
         parser.add_argument(
             "--grace",
             type=int,
@@ -43,8 +48,9 @@ class Command(BaseCommand):
         days = self._days(options["since"])
         if options["grace"] < 0:
             raise CommandError("--grace must be seconds from 0 on.")
-        upstream = upstreams().get(OPENROUTER)
+        upstream = upstreams().get(OPENROUTER) if options["only"] != "razorpay" else None
         started = now()
+        money = self._money(days[0]) if options["only"] != "openrouter" else None
         if upstream is not None:
             for day in days:
                 self._pass(upstream, day, timedelta(seconds=options["grace"]), last=day == days[-1])
@@ -58,10 +64,32 @@ class Command(BaseCommand):
             details={kind.value: sum(each.kind == kind for each in findings) for kind in UpstreamFinding.Kind},
         )
         if options["json"]:
-            self.stdout.write(json.dumps(_json(upstream, rows, findings, spending)))
+            self.stdout.write(json.dumps(_json(upstream, rows, findings, spending) | {"razorpay": _money_json(money)}))
             return
-        for line in _lines(upstream, rows, findings, spending):
+        lines = [] if options["only"] == "razorpay" else _lines(upstream, rows, findings, spending)
+        if options["only"] != "openrouter":
+            lines += _money_lines(money)
+        for line in lines:
             self.stdout.write(line)
+
+    @staticmethod
+    def _money(first: date) -> Report | None:
+        """Razorpay's pass since the beginning of a day; None when payments are off."""
+        if not gateway.configured():
+            return None
+        since = datetime.combine(first, datetime.min.time(), UTC)
+        try:
+            report = money_reconciling.reconcile(since)
+        except Refusal as refusal:
+            raise CommandError(f"Razorpay: {refusal.text}") from refusal
+        money_reconciling.send_due()
+        audit.record(
+            audit.command_actor(),
+            "razorpay.reconciled",
+            target=f"since {first}",
+            details={"looked_at": report.looked_at, "repaired": len(report.repaired), "failed": len(report.failed)},
+        )
+        return report
 
     @staticmethod
     def _days(since: str | None) -> list[date]:
@@ -129,8 +157,36 @@ def _json(
         "openrouter": None
         if upstream is None
         else {"days": days, "findings": [reconcile_rows.as_json(each) for each in findings], "keys": keys},
-        "razorpay": None,
     }
+
+
+def _money_json(report: Report | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "looked_at": report.looked_at,
+        "repaired": report.repaired,
+        "failed": report.failed,
+        "open": [
+            {"kind": row.kind, "reference": row.reference, "ours": row.ours, "theirs": row.theirs}
+            for row in differences.unrepaired()
+        ],
+    }
+
+
+def _money_lines(report: Report | None) -> list[str]:
+    if report is None:
+        return [NO_RAZORPAY]
+    lines = [f"Razorpay: {each} was not known here; repaired" for each in report.repaired]
+    lines += [f"Razorpay: {each}" for each in report.failed]
+    lines += [
+        f"Razorpay: {row.kind} {row.reference}: ours {row.ours or 'nothing'}, theirs {row.theirs or 'nothing'}"
+        for row in differences.unrepaired()
+    ]
+    lines.append(
+        f"Razorpay: {report.looked_at} objects looked at, {len(report.repaired)} repaired, {len(report.failed)} failed"
+    )
+    return lines
 
 
 def _lines(
@@ -140,7 +196,7 @@ def _lines(
     spending: UpstreamSpending | None,
 ) -> list[str]:
     if upstream is None:
-        return ["OpenRouter: no key is configured, so there is nothing to compare.", RAZORPAY]
+        return ["OpenRouter: no key is configured, so there is nothing to compare."]
     lines = [reconcile_rows.line(finding) for finding in findings]
     for row in rows:
         lines.append(
@@ -152,4 +208,4 @@ def _lines(
     lines.append(
         "The keys' spending could not be seen." if spending is None else reconcile_rows.spending_line(spending)
     )
-    return [*lines, RAZORPAY]
+    return lines

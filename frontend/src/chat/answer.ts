@@ -128,7 +128,13 @@ export class Answer {
     if (usage) this.#usage(usage);
     if (finishReason === "length") this.#note("The answer reached its limit of tokens.", "", "info", remedies(true, false));
     else if (finishReason === "quota") {
-      const links = [el("a", { href: "/usage" }, "See what is left"), " · ", el("a", { href: "/pricing" }, "See the plans")];
+      const links = [
+        el("a", { href: "/usage" }, "See what is left"),
+        " · ",
+        el("a", { href: "/pricing" }, "See the plans"),
+        " · ",
+        el("a", { href: "/billing#packs" }, "Buy more tokens"),
+      ];
       this.#note("Your quota ended here, before the answer did. ", "warning", "gauge", remedies(true, false), links);
     }
   }

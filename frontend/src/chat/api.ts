@@ -16,6 +16,8 @@ export interface Limit {
   held: number;
   remaining?: number | null;
   reset_at?: string | null;
+  /** There when a team pays: whether all its members use it together, or it is what one may use of it. */
+  shared?: boolean;
 }
 
 /** An answer of the server that is not what was asked for. */

@@ -5,6 +5,13 @@ import { count, when } from "./format.ts";
 
 const LOW = 0.15;
 
+/** The plan's tokens; in a team the team's, or the person's share of them, whichever leaves less. */
+function tightest(limits: Limit[]): Limit | undefined {
+  const plans = limits.filter(({ scope, unit }) => unit === "tokens" && (scope === "*" || scope.startsWith("team:")));
+  const left = (limit: Limit) => limit.remaining ?? Number.POSITIVE_INFINITY;
+  return plans.sort((one, other) => left(one) - left(other))[0];
+}
+
 export class QuotaView {
   async load(): Promise<void> {
     try {
@@ -16,7 +23,7 @@ export class QuotaView {
   }
 
   show(limits: Limit[]): void {
-    const plan = limits.find((limit) => limit.scope === "*" && limit.unit === "tokens");
+    const plan = tightest(limits);
     if (!plan) return;
     byId("quota").hidden = false;
     const meter = byId<HTMLProgressElement>("quota-meter");

@@ -11,20 +11,21 @@ export interface Told {
 
 const USAGE = { href: "/usage", label: "See what is left" };
 const PLANS = { href: "/pricing", label: "See the plans" };
+const BUY = { href: "/billing#packs", label: "Buy more tokens" };
 
 function owner(limit: Limit): string {
   if (limit.scope === "*") return "of your plan";
   if (limit.scope.startsWith("key:")) return "of this key";
-  if (limit.scope.startsWith("team:")) return "of your team";
-  return `of your plan for ${limit.scope.replace(/^class:/, "")}`;
+  if (limit.scope.startsWith("team:")) return limit.shared === false ? "that your team gives you" : "of your team";
+  return `of your ${limit.shared === undefined ? "plan" : "team"} for ${limit.scope.replace(/^class:/, "")}`;
 }
 
 /** A limit of 0 was never there to be used: "openai/gpt-4o is not part of your plan." */
-function notIncluded({ scope, unit }: Limit): string {
+function notIncluded({ scope, unit, shared }: Limit): string {
   if (scope === "*") return unit === "tokens" ? "No tokens are part of your plan." : "No budget is part of your plan.";
   if (scope.startsWith("key:")) return "The limit of this key is 0.";
-  if (scope.startsWith("team:")) return "The limit of your team is 0.";
-  return `${scope.replace(/^class:/, "")} is not part of your plan.`;
+  if (scope.startsWith("team:")) return shared === false ? "Your team gives you nothing." : "The limit of your team is 0.";
+  return `${scope.replace(/^class:/, "")} is not part of your ${shared === undefined ? "plan" : "team's plan"}.`;
 }
 
 /** "20 of the 50,000 tokens of your plan are left, too few for this message. They start anew on 1 December." */
@@ -64,7 +65,7 @@ export function describe(error: unknown): Told {
     return { text: "You are signed out. Your text is kept.", links: [{ href, label: "Sign in" }] };
   }
   const text = words(error.body, error.retryAfter);
-  if (error.body.code === "quota_exceeded") return { text, links: [USAGE, PLANS] };
+  if (error.body.code === "quota_exceeded") return { text, links: [USAGE, PLANS, BUY] };
   if (error.body.code === "model_not_allowed") return { text, links: [PLANS] };
   return { text };
 }

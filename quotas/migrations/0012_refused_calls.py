@@ -10,7 +10,7 @@ import oneai.kit.clock
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_keys_rotate_in_place"),
-        ("quotas", "0010_trusted_bounds"),
+        ("quotas", "0011_calls_of_teams"),
     ]
 
     operations = [

@@ -1,0 +1,267 @@
+"""Money into allowance: what a subscription gives goes through ``quotas.allowances``, each piece under its source.
+
+Sources begin with ``sub:{subscription}:``; a paid cycle's go on with the second in which it began. What has been
+given under a source is never given again. Everything here runs in the caller's transaction, under the lock of the
+payer's money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from billing import cycles
+from billing.cycles import Limit, Span
+from billing.models import Payment, Subscription
+from billing.proration import remaining
+from oneai.kit.clock import add_months, now, period_edges, utc_text
+from quotas import allowances, grants, reading
+from quotas.models import Allowance
+from quotas.policy import PLAN_WIDE
+
+Terms = Mapping[str, Any]
+Sold = tuple[Terms, int]
+"""Terms of a price, and how many of it."""
+
+GRACE = "grace"
+PAUSE = "pause"
+
+
+def receiver(row: Subscription) -> UUID:
+    """The account that what is paid for ``row`` is given to: a team's has the team's id."""
+    return row.team_id or row.user_id
+
+
+def limits_of(terms: Terms, quantity: int) -> list[Limit]:
+    """The limits of a month for so many seats."""
+    return cycles.times(terms["limits"], quantity)
+
+
+def cycle_source(row: Subscription, start: datetime) -> str:
+    """What a paid cycle's allowance is known by."""
+    return f"sub:{row.pk}:{int(start.timestamp())}"
+
+
+def was_given(row: Subscription, source: str) -> bool:
+    """Whether something stands under ``source``, ended or not."""
+    return Allowance.objects.filter(user_id=receiver(row), source=source).exists()
+
+
+def give_cycle(row: Subscription, terms: Terms, quantity: int, start: datetime, end: datetime) -> bool:
+    """Give what the cycle [start, end) was paid for; False when it has been given.
+
+    Grace follows it by itself. A cycle that is over when its payment arrives gives its tokens as a top-up of a
+    month instead: they were paid for and could not be used.
+    """
+    source, at = cycle_source(row, start), now()
+    limits = limits_of(terms, quantity)
+    if end <= at:
+        return _give_late(row, source, limits, at)
+    if was_given(row, source):
+        return False
+    end_grace(row)
+    row.metadata = {name: value for name, value in row.metadata.items() if name != "stopped"}
+    for span in cycles.spans(start, end, limits):
+        _assign(row, terms, span, source, at, anchor=start)
+    _assign(row, terms, cycles.grace(start, end, limits), f"{source}:{GRACE}", at)
+    row.allowed_until = end
+    return True
+
+
+def _give_late(row: Subscription, source: str, limits: Sequence[Limit], at: datetime) -> bool:
+    if was_given(row, source):  # it was given in time, and the fact comes once more
+        return False
+    amounts = {each["unit"]: each["limit"] for each in limits if each["scope"] == PLAN_WIDE and each["limit"]}
+    if not amounts:
+        return False
+    until = period_edges(at, at)[1]
+    return grants.grant(receiver(row), source, amounts, until=until, note="Paid late for an earlier month").new
+
+
+def give_trial(row: Subscription, start: datetime, end: datetime) -> bool:
+    """Give what a trial from ``start`` until ``end`` allows, and grace until its first payment has come."""
+    source, at = f"sub:{row.pk}:trial", now()
+    if was_given(row, source) or end <= at:
+        return False
+    span = cycles.trial(start, end, limits_of(row.terms, row.quantity))
+    _assign(row, row.terms, span, source, at, anchor=start)
+    _bridge(row, end, span.limits, at)
+    row.allowed_until = end
+    return True
+
+
+def bridge(row: Subscription, start: datetime) -> None:
+    """Give the days of grace from ``start`` on, on which a subscription that takes over is charged first."""
+    if not was_given(row, f"sub:{row.pk}:{GRACE}"):
+        _bridge(row, start, limits_of(row.terms, row.quantity), now())
+
+
+def _bridge(row: Subscription, start: datetime, limits: Sequence[Limit], at: datetime) -> None:
+    span = Span(start, start + timedelta(days=cycles.GRACE_DAYS), cycles.times(limits, 1, cycles.GRACE_SHARE))
+    _assign(row, row.terms, span, f"sub:{row.pk}:{GRACE}", at)
+
+
+def raise_now(row: Subscription, cycle: Payment, before: Sold, after: Sold, key: str) -> bool:
+    """Raise what the running cycle gives, for the rest of it: the difference in proportion; what was used counts.
+
+    The month of the quota that runs gets its part, the months after it all of the new terms. ``key`` names the
+    change: a repetition gives nothing.
+    """
+    start, end = cycle.period_start, cycle.period_end
+    assert start is not None and end is not None
+    at, source = now(), f"{cycle_source(row, start)}:{key}"
+    if end <= at or was_given(row, source):
+        return False
+    had, wanted = limits_of(*before), limits_of(*after)
+    month_start, month_end = period_edges(start, at)
+    limits = cycles.raised(in_force(row) or had, had, wanted, remaining(month_start, month_end, at))
+    last = cycles.months_end(start, end)
+    edge = month_end if month_end <= last else max(end, at)
+    with_grace = _end(row, lambda source: source.endswith(f":{GRACE}")) > 0
+    _assign(row, after[0], Span(at, edge, limits), source, at)
+    for span in cycles.spans(start, end, wanted):
+        if span.until > edge:
+            _assign(row, after[0], Span(max(edge, span.start), span.until, span.limits), source, at)
+    if with_grace:
+        _assign(row, after[0], cycles.grace(start, end, wanted), f"{source}:{GRACE}", at)
+    return True
+
+
+def give_grace_again(row: Subscription, cycle: Payment) -> None:
+    """Give the days after the running cycle again, which a cancellation that was taken back had ended."""
+    if cycle.period_start is not None and cycle.period_end is not None:
+        span = cycles.grace(cycle.period_start, cycle.period_end, limits_of(row.terms, row.quantity))
+        _assign(row, row.terms, span, f"{cycle_source(row, cycle.period_start)}:{GRACE}", now())
+
+
+def in_force(row: Subscription) -> list[Limit]:
+    """The limits that the account has now by this subscription; empty when it has none of it."""
+    at = now()
+    running = Q(until=None) | Q(until__gt=at)
+    mine = Allowance.objects.filter(
+        running, user_id=receiver(row), source__startswith=f"sub:{row.pk}:", starts_at__lte=at
+    )
+    newest = mine.order_by("-starts_at", "-id").first()
+    return list(newest.limits) if newest else []
+
+
+def pause(row: Subscription, why: str = PAUSE) -> None:
+    """Stop what the subscription gives and remember what of it was left; once until it is resumed."""
+    if "stopped" in row.metadata:
+        return
+    at, limits = now(), in_force(row)
+    lasts = Allowance.objects.filter(
+        user_id=receiver(row), source__startswith=f"sub:{row.pk}:", starts_at__lte=at, until__gt=at
+    )
+    until = lasts.order_by("-starts_at", "-id").values_list("until", flat=True).first()
+    left = {(each.scope, each.unit): each for each in reading.standing(receiver(row), at).limits}
+    rest = []
+    for limit in limits:
+        state = left.get((limit["scope"], limit["unit"]))
+        whole = limit["limit"]
+        used = state.used + state.held if state else 0
+        rest.append(limit | {"limit": None if whole is None else max(0, whole - used)})
+    row.metadata = row.metadata | {
+        "stopped": {
+            "why": why,
+            "at": utc_text(at),
+            "until": utc_text(until) if until else "",
+            "limits": limits,
+            "left": rest,
+        }
+    }
+    end_all(row)
+
+
+def resume(row: Subscription) -> None:
+    """Give back what was stopped: until the paid end what there was, after it what was left, for the time left."""
+    stopped = row.metadata.get("stopped")
+    if stopped is None:
+        return
+    row.metadata = {name: value for name, value in row.metadata.items() if name != "stopped"}
+    if not stopped["until"]:
+        return
+    at, until = now(), datetime.fromisoformat(stopped["until"])
+    source = f"sub:{row.pk}:resumed:{int(at.timestamp())}"
+    if until > at:
+        _assign(row, row.terms, Span(at, until, stopped["limits"]), source, at)
+    else:
+        rest = until - datetime.fromisoformat(stopped["at"])
+        _assign(row, row.terms, Span(at, at + rest, stopped["left"]), source, at, anchor=at)
+
+
+def _assign(
+    row: Subscription, terms: Terms, span: Span, source: str, at: datetime, anchor: datetime | None = None
+) -> None:
+    if span.until <= max(at, span.start):
+        return
+    allowances.assign(
+        receiver(row),
+        terms["plan"],
+        span.limits,
+        terms["rates"],
+        terms["model_patterns"],
+        source=source,
+        anchor=anchor if span.start <= at else None,
+        until=span.until,
+        starts=span.start if span.start > at else None,
+    )
+
+
+def end_grace(row: Subscription) -> int:
+    """End the days that were to bridge a renewal."""
+    return _end(row, lambda source: source.endswith(f":{GRACE}"))
+
+
+def end_all(row: Subscription) -> int:
+    """End everything that the subscription gives now or later; what was used stays used."""
+    return _end(row, lambda _: True)
+
+
+def _end(row: Subscription, chosen: Callable[[str], bool]) -> int:
+    lasts = Q(until=None) | Q(until__gt=now()) & Q(until__gt=F("starts_at"))
+    mine = Allowance.objects.filter(lasts, user_id=receiver(row), source__startswith=f"sub:{row.pk}:")
+    sources = sorted({source for source in mine.values_list("source", flat=True) if chosen(source)})
+    return sum(allowances.end(receiver(row), source) for source in sources)
+
+
+def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
+    """What is left of each limited plan-wide quota of a paid cycle, all its months together: (left, of)."""
+    start, end = cycle.period_start, cycle.period_end
+    if start is None or end is None:
+        return []
+    at = now()
+    last = cycles.months_end(start, end)
+    whole, gone = (
+        max(1, _months(start, last)),
+        min(_months(start, last) - 1, _months(start, period_edges(start, at)[0])),
+    )
+    later = max(0, whole - 1 - max(0, gone))
+    stopped = {
+        (each["scope"], each["unit"]): each["limit"] for each in (row.metadata.get("stopped") or {}).get("left", [])
+    }
+    standing = {
+        each.unit: each for each in reading.standing(receiver(row), at).limits if each.scope == PLAN_WIDE
+    }  # fmt: skip
+    found = []
+    for each in limits_of(row.terms, row.quantity):
+        limit = each["limit"]
+        if each["scope"] != PLAN_WIDE or limit is None:
+            continue
+        state, left = standing.get(each["unit"]), limit
+        if "stopped" in row.metadata:
+            left = min(limit, stopped.get((PLAN_WIDE, each["unit"])) or 0)
+        elif state is not None and state.limit is not None:
+            left = max(0, min(limit, state.limit - state.used - state.held))
+        found.append((left + later * limit, whole * limit))
+    return found
+
+
+def _months(start: datetime, end: datetime) -> int:
+    """Whole months from ``start`` to ``end``, which lies on an edge of the months counted from ``start``."""
+    months = (end.year - start.year) * 12 + end.month - start.month
+    return max(0, months - (add_months(start, months) > end))

@@ -1,0 +1,97 @@
+"""Coupons: reserved when something is ordered, used once it is paid, free again when it never is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from billing.models import Coupon, CouponUse, Purchase, Subscription
+from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
+from quotas import grants
+
+LONGEST: Final = 40
+LEAST_PAISE: Final = 100
+"""Razorpay takes nothing smaller; a coupon leaves at least this to pay."""
+KEPT: Final = timedelta(days=3)
+
+
+def reserve(user_id: UUID, code: str, paise: int, *, plan: str = "") -> CouponUse:
+    """Reserve ``code`` for something that costs ``paise``: a pack, or the plan of that code.
+
+    In the caller's transaction, under the lock of the person's money. Refusal ``coupon_not_valid`` says why not.
+    A subscription's amount only Razorpay can change: there a discount needs an offer of Razorpay.
+    """
+    coupon = Coupon.objects.filter(code__iexact=code.strip()[:LONGEST]).first()
+    at = now()
+    if coupon is None or not coupon.is_active or coupon.starts_at > at or (coupon.until and coupon.until <= at):
+        raise _no("There is no such coupon, or it has ended.")
+    if coupon.plans and (plan not in coupon.plans if plan else "packs" not in coupon.plans):
+        raise _no("The coupon is for something else.")
+    if plan and not coupon.razorpay_offer_id and (coupon.percent or coupon.amount_paise):
+        raise _no("The coupon is for packs of tokens.")
+    mine = CouponUse.objects.filter(coupon=coupon, user_id=user_id, released_at=None)
+    if mine.exclude(used_at=None).count() >= coupon.uses_per_user:
+        raise _no("You have used this coupon.")
+    open_use = mine.filter(used_at=None).order_by("created_at").first()
+    if open_use is not None and not _is_taken(open_use):
+        open_use.discount_paise = discount(coupon, paise)
+        open_use.save(update_fields=["discount_paise"])
+        return open_use
+    if mine.count() >= coupon.uses_per_user:
+        raise _no("You have ordered something with this coupon. Pay that, or wait until it has ended.")
+    # Whoever changes the row has the use: two at once can't take the last one.
+    free = Q(most_uses=None) | Q(uses__lt=F("most_uses"))
+    if not Coupon.objects.filter(free, pk=coupon.pk).update(uses=F("uses") + 1):
+        raise _no("The coupon has been used up.")
+    return CouponUse.objects.create(coupon=coupon, user_id=user_id, discount_paise=discount(coupon, paise))
+
+
+def _is_taken(use: CouponUse) -> bool:
+    return (
+        Purchase.objects.filter(coupon_use=use).exists() or Subscription.objects.filter(coupon_use=use).exists()
+    )  # fmt: skip
+
+
+def discount(coupon: Coupon, paise: int) -> int:
+    """What it takes off ``paise``, rounded down; it leaves a rupee to pay."""
+    off = paise * (coupon.percent or 0) // 100 if coupon.percent else (coupon.amount_paise or 0)
+    return max(0, min(off, paise - LEAST_PAISE))
+
+
+def _no(why: str) -> Refusal:
+    return Refusal("coupon_not_valid", why, param="coupon")
+
+
+def use(row: Subscription) -> None:
+    """A subscription with a coupon was paid first: its use counts, and its bonus is given."""
+    if row.coupon_use is None:
+        return
+    CouponUse.objects.filter(pk=row.coupon_use.pk, used_at=None).update(used_at=now())
+    bonus = row.coupon_use.coupon.bonus_tokens
+    if bonus:
+        grants.grant(
+            row.team_id or row.user_id,
+            f"sub:{row.pk}:bonus",
+            {"tokens": bonus},
+            until=now() + timedelta(days=365),
+            note=f"Coupon {row.coupon_use.coupon.code}",
+        )
+
+
+def use_for(purchase: Purchase) -> None:
+    """A pack with a coupon was paid."""
+    if purchase.coupon_use is not None:
+        CouponUse.objects.filter(pk=purchase.coupon_use.pk, used_at=None).update(used_at=now())
+
+
+def release(row: Subscription | Purchase) -> None:
+    """What was ordered with a coupon is never paid: somebody else may use it."""
+    use = row.coupon_use
+    if use is None:
+        return
+    if CouponUse.objects.filter(pk=use.pk, used_at=None, released_at=None).update(released_at=now()):
+        Coupon.objects.filter(pk=use.coupon_id, uses__gt=0).update(uses=F("uses") - 1)

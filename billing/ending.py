@@ -1,0 +1,146 @@
+"""Ending a subscription: now, with the unused part given back, or at the end of its cycle, which can be taken back.
+
+Razorpay shows no sign of a cancellation that waits and can't undo one, so it is our row that waits: Razorpay hears of
+it shortly before the cycle ends.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+
+from billing import allowing, cycles, gateway, payments, refunds, standing, subscriptions
+from billing.models import Refund, Subscription, SubscriptionStatus
+from billing.proration import remaining
+from billing.razorpay.client import Razorpay
+from billing.razorpay.errors import BadRequest, RazorpayError
+from billing.standing import ENDED, LIVE
+from oneai.kit.clock import now, utc_text
+
+log = structlog.get_logger("billing")
+
+Status = SubscriptionStatus
+
+SENT_BEFORE: Final = timedelta(hours=72)
+"""How long before the end Razorpay is told: before the notice of the next debit, 36 hours ahead, goes out."""
+
+
+def unused(row: Subscription) -> tuple[int, int]:
+    """What would be given back if it ended now, and what was paid for the running cycle, in paise.
+
+    The smaller of the time and the quota that are left, in proportion, rounded down.
+    """
+    cycle = payments.running(row)
+    if cycle is None or cycle.period_start is None or cycle.period_end is None:
+        return 0, 0
+    time_left = remaining(cycle.period_start, cycle.period_end, now())
+    back = cycles.unused(cycle.amount_paise, time_left, allowing.quota_left(row, cycle))
+    return min(back, refunds.left_of(cycle)), cycle.amount_paise
+
+
+def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> Refund | None:
+    """End what ``row`` gives, have the unused part refunded, and have Razorpay told; the caller saves ``row``.
+
+    In the caller's transaction, under the lock. ``why`` is ``replaced`` when another one took over. A second call
+    changes nothing.
+    """
+    if "ended" in row.metadata:
+        return None
+    back, _ = unused(row)
+    cycle = payments.running(row)
+    refund = None
+    if cycle is not None and back:
+        refund = refunds.ask(cycle, f"end-{row.pk.hex}", back, reason=reason or "Ended before its time", actor=actor)
+    allowing.end_all(row)
+    row.metadata = row.metadata | {"ended": {"at": utc_text(now()), "why": why or "asked"}}
+    row.cancel_at_cycle_end, row.cancel_reason = False, reason or row.cancel_reason
+    row.next_price = row.next_quantity = None
+    subscriptions.note(
+        row, "end_now", actor=actor, reason=reason, refund_paise=refund.amount_paise if refund else 0, why=why
+    )
+    return refund
+
+
+def end_with_cycle(row: Subscription, *, reason: str, actor: str) -> None:
+    """Note that the subscription is not to be renewed; the caller saves ``row``."""
+    if row.cancel_at_cycle_end:
+        return
+    row.cancel_at_cycle_end, row.cancel_reason = True, reason
+    allowing.end_grace(row)
+    subscriptions.note(row, "cancel_asked", actor=actor, reason=reason)
+
+
+def keep_on(row: Subscription, *, actor: str) -> bool:
+    """Take back that it ends with its cycle; False when Razorpay has been told already. The caller saves ``row``."""
+    if not row.cancel_at_cycle_end or row.cancel_sent_at is not None:
+        return False
+    row.cancel_at_cycle_end, row.cancel_reason = False, ""
+    cycle = payments.running(row)
+    if cycle is not None and row.status in (Status.ACTIVE, Status.PENDING):
+        allowing.give_grace_again(row, cycle)
+    subscriptions.note(row, "cancel_undone", actor=actor)
+    return True
+
+
+def is_running(row: Subscription) -> bool:
+    """Whether there is an end to wait for: that of a paid cycle, or of what comes before the first one."""
+    return row.status == Status.AUTHENTICATED or payments.running(row) is not None
+
+
+def ends_at(row: Subscription) -> datetime | None:
+    """When the cycle that was paid for, or the trial, is over."""
+    cycle = payments.running(row)
+    if cycle is not None:
+        return cycle.period_end
+    return row.starts_at if row.status == Status.AUTHENTICATED else row.current_period_end
+
+
+# To Razorpay -------------------------------------------------------------------------------------
+def due(at: datetime) -> list[Subscription]:
+    """The subscriptions that Razorpay is to be told to end."""
+    asked = Q(metadata__has_key="ended") | Q(cancel_at_cycle_end=True)
+    rows = Subscription.objects.filter(asked, cancel_sent_at=None, mode=gateway.mode(), status__in=LIVE)
+    found = rows.exclude(razorpay_subscription_id=None).select_related("plan", "price").order_by("updated_at", "id")
+    return [row for row in found if "ended" in row.metadata or _is_near(row, at)]
+
+
+def _is_near(row: Subscription, at: datetime) -> bool:
+    end = ends_at(row)
+    return end is None or end - SENT_BEFORE <= at
+
+
+def send(razorpay: Razorpay, row: Subscription) -> None:
+    """Tell Razorpay; again when it was told before and we did not hear the answer. RazorpayError when it has none."""
+    assert row.razorpay_subscription_id is not None
+    # Without a cycle there is no end of one to wait for.
+    with_cycle = "ended" not in row.metadata and row.status not in (Status.AUTHENTICATED, Status.HALTED)
+    try:
+        razorpay.cancel_subscription(row.razorpay_subscription_id, at_cycle_end=with_cycle)
+    except BadRequest as error:
+        if razorpay.subscription(row.razorpay_subscription_id).status not in ENDED:
+            log.warning("cancellation_refused", subscription=str(row.pk), error=str(error))
+            raise
+    with transaction.atomic():
+        standing.lock(row.user_id)
+        Subscription.objects.filter(pk=row.pk, cancel_sent_at=None).update(cancel_sent_at=now())
+
+
+def send_due() -> list[str]:
+    """Tell Razorpay of what is due; the ids there of those that it was told of. One failure ends the round."""
+    told: list[str] = []
+    if not gateway.configured():
+        return told
+    for row in due(now()):
+        try:
+            send(gateway.razorpay(), row)
+        except RazorpayError as error:
+            log.warning("cancellation_waits", subscription=str(row.pk), error=str(error))
+            if not isinstance(error, BadRequest):
+                break
+            continue
+        told.append(row.razorpay_subscription_id or "")
+    return told

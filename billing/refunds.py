@@ -1,0 +1,185 @@
+"""Money that goes back: a row first, then Razorpay, which is asked under the row's key so that it pays once.
+
+What the payment bought is taken back when the refund is asked for, not when it arrives: in between nobody uses it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from django.db import transaction
+from django.db.models import F, Sum
+
+from billing import differences, gateway, payments, standing
+from billing.models import Payment, Refund
+from billing.razorpay import wire
+from billing.razorpay.client import Razorpay
+from billing.razorpay.errors import BadRequest, Conflict, RazorpayError, Unauthorised
+from billing.razorpay.once import NOTE
+from oneai.kit.clock import now
+from quotas import grants
+from quotas.allowances import InvalidTerms
+
+log = structlog.get_logger("billing")
+
+ASKED, PENDING, PROCESSED, FAILED = "asked", "pending", "processed", "failed"
+LEAST_PAISE: Final = 100
+LEASE: Final = timedelta(minutes=2)
+LONGEST_WAIT: Final = timedelta(hours=6)
+BY_HAND: Final = "Made in Razorpay's dashboard."
+
+
+def ask(payment: Payment, key: str, paise: int, *, reason: str = "", actor: str = "") -> Refund | None:
+    """Have ``paise`` of ``payment`` given back, once under ``key``; None when it is less than Razorpay gives back.
+
+    In the caller's transaction, under the lock of the payer's money. More than is left becomes what is left.
+    """
+    found = Refund.objects.filter(key=key).first()
+    if found is not None:
+        return found
+    paise = min(paise, left_of(payment))
+    if paise < LEAST_PAISE:
+        return None
+    row = Refund.objects.create(
+        payment=payment, key=key, amount_paise=paise, reason=reason, actor=actor[:254], due_at=now()
+    )
+    take_back(row)
+    return row
+
+
+def left_of(payment: Payment) -> int:
+    """What of a payment can still be given back, in paise."""
+    asked = payment.refunds.exclude(status=FAILED).aggregate(paise=Sum("amount_paise"))["paise"] or 0
+    return payment.amount_paise - max(int(asked), payment.refunded_paise)
+
+
+def take_back(row: Refund) -> None:
+    """Take from the account what a top-up's payment bought, in the refund's proportion; once a refund."""
+    payment = row.payment
+    if payment.purchase_id is None or payment.effect_at is None:
+        return
+    try:
+        taken = grants.refund(cause_of(payment), row.key, row.amount_paise, payment.amount_paise)
+    except InvalidTerms:  # it gave nothing: it came second
+        return
+    row.taken, row.owed = dict(taken.taken), dict(taken.owed)
+    row.save(update_fields=["taken", "owed"])
+
+
+def cause_of(payment: Payment) -> str:
+    """What the top-up of a payment is known by."""
+    return f"pay:{payment.razorpay_payment_id}"
+
+
+# To Razorpay -------------------------------------------------------------------------------------
+def send_due(most: int = 20) -> int:
+    """Send what waits to be sent; how many were accepted. When Razorpay has no answer the round ends."""
+    if not gateway.configured():
+        return 0
+    waiting = Refund.objects.filter(status=ASKED, due_at__lte=now(), payment__mode=gateway.mode())
+    sent = 0
+    for row in waiting.select_related("payment").order_by("due_at", "id")[:most]:
+        claimed = Refund.objects.filter(pk=row.pk, status=ASKED, due_at=row.due_at).update(
+            due_at=now() + LEASE, attempts=F("attempts") + 1
+        )
+        if not claimed:
+            continue
+        row.attempts += 1
+        try:
+            sent += send(gateway.razorpay(), row)
+        except RazorpayError as error:
+            _failed(row, error)
+            break
+    return sent
+
+
+def send(razorpay: Razorpay, row: Refund) -> bool:
+    """Ask Razorpay for the refund and write what it says; False when it refused for good."""
+    try:
+        seen = razorpay.create_refund(
+            row.key,
+            row.payment.razorpay_payment_id,
+            amount=row.amount_paise,
+            receipt=row.pk.hex,
+            notes={"reason": row.reason[:200]} if row.reason else None,
+        )
+    except (BadRequest, Conflict) as error:
+        there = razorpay.refund_by_key(row.key, row.payment.razorpay_payment_id)
+        if there is None:
+            if isinstance(error, Conflict):
+                raise
+            _refused(row, error)
+            return False
+        seen = there
+    with transaction.atomic():
+        standing.lock(row.payment.user_id)
+        write(row, seen)
+    return True
+
+
+def _failed(row: Refund, error: RazorpayError) -> None:
+    wait = min(LONGEST_WAIT, timedelta(minutes=1) * int(2 ** min(10, row.attempts - 1)))
+    Refund.objects.filter(pk=row.pk, status=ASKED).update(due_at=now() + wait, last_error=str(error)[:300])
+    log.warning("refund_waits", refund=row.key, error=str(error), alarm=isinstance(error, Unauthorised))
+
+
+def _refused(row: Refund, error: RazorpayError) -> None:
+    with transaction.atomic():
+        standing.lock(row.payment.user_id)
+        Refund.objects.filter(pk=row.pk, status=ASKED).update(status=FAILED, last_error=str(error)[:300], due_at=None)
+        differences.note(
+            "refund_refused",
+            row.key,
+            ours={"payment": row.payment.razorpay_payment_id, "amount_paise": row.amount_paise},
+            theirs={"said": str(error)},
+        )
+
+
+# From Razorpay -----------------------------------------------------------------------------------
+def find(seen: wire.Refund) -> Refund | None:
+    """Our row of a refund at Razorpay."""
+    return (
+        Refund.objects.filter(razorpay_refund_id=seen.id).first()
+        or Refund.objects.filter(key=seen.notes.get(NOTE, ""), payment__razorpay_payment_id=seen.payment_id).first()
+    )
+
+
+def write(row: Refund, seen: wire.Refund) -> None:
+    """Keep what was fetched of a refund; processed and failed are the end of it."""
+    row.refresh_from_db()
+    if row.status in (PROCESSED, FAILED) and row.razorpay_refund_id:
+        return
+    row.razorpay_refund_id, row.last_error = seen.id, ""
+    row.status = seen.status if seen.status in (PROCESSED, FAILED) else PENDING
+    row.due_at = None
+    if row.status == PROCESSED:
+        row.processed_at = now()
+    row.save()
+    if row.status == FAILED:
+        payments.unrefund(Payment.objects.get(pk=row.payment_id), row.amount_paise)
+        differences.note(
+            "refund_failed",
+            seen.id,
+            ours={"payment": row.payment.razorpay_payment_id, "amount_paise": row.amount_paise},
+            theirs={"status": seen.status},
+        )
+
+
+def adopt(payment: Payment, seen: wire.Refund, made_at: datetime | None = None) -> Refund:
+    """A row for a refund that was not asked for here: its effect is that of any other."""
+    row = Refund.objects.create(
+        payment=payment,
+        key=seen.id,
+        razorpay_refund_id=seen.id,
+        amount_paise=seen.amount,
+        status=PENDING,
+        reason=BY_HAND,
+        actor="Razorpay",
+    )
+    take_back(row)
+    differences.note("refund_by_hand", seen.id, theirs={"payment": payment.razorpay_payment_id, "amount": seen.amount},
+                     repaired=True)  # fmt: skip
+    write(row, seen)
+    return row

@@ -1,0 +1,144 @@
+"""Money that goes back without our asking: disputes, and refunds made in Razorpay's dashboard.
+
+While a dispute is open, what the payment bought is stopped: a plan's allowance, or what a top-up has left. Won or
+closed without loss, it is given back; lost, it stays away. A refund of all of a cycle ends what it gave.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import transaction
+
+from billing import allowing, differences, dispatch, payments, refunds, standing, subscriptions
+from billing.models import Payment
+from billing.razorpay.client import Razorpay
+from billing.razorpay.papers import Dispute
+from oneai.kit.clock import now
+from quotas import grants
+from quotas.allowances import InvalidTerms
+from quotas.models import Grant
+from quotas.policy import TOKENS, UNITS
+
+OVER: Final = frozenset({"won", "closed"})
+LOST: Final = "lost"
+DISPUTE: Final = "dispute"
+
+
+def apply_dispute(razorpay: Razorpay, dispute_id: str) -> None:
+    """Write how a dispute stands, with what follows from it. NotOurs when its payment is none of ours."""
+    seen = razorpay.dispute(dispute_id)
+    paid = razorpay.payment(seen.payment_id)
+    kept = Payment.objects.filter(razorpay_payment_id=seen.payment_id).first()
+    if kept is None:
+        differences.note("dispute_unknown", seen.id, theirs={"payment": seen.payment_id, "status": seen.status})
+        raise dispatch.NotOurs(f"the dispute {seen.id} is about a payment that is none of ours")
+    with transaction.atomic():
+        standing.lock(kept.user_id)
+        kept, _ = payments.write(paid, subscription=kept.subscription, purchase=kept.purchase)
+        _follow(kept, seen)
+        standing.relabel(kept.user_id)
+
+
+def _follow(kept: Payment, seen: Dispute) -> None:
+    before = kept.dispute
+    if before == seen.status or before in OVER or before == LOST:
+        return
+    kept.dispute, kept.disputed_at = seen.status[:20], kept.disputed_at or now()
+    kept.save(update_fields=["dispute", "disputed_at"])
+    if not before:
+        _stop(kept)
+        _tell(kept, seen, "dispute")
+    if seen.status in OVER:
+        _give_again(kept)
+    if seen.status == LOST:
+        _take(kept)
+        _tell(kept, seen, "dispute_lost")
+
+
+def _tell(kept: Payment, seen: Dispute, kind: str) -> None:
+    differences.note(
+        kind,
+        seen.id,
+        ours={"payment": kept.razorpay_payment_id, "user": str(kept.user_id)},
+        theirs={
+            "amount_paise": seen.amount,
+            "reason": seen.reason_code,
+            "respond_by": seen.respond_by.isoformat() if seen.respond_by else None,
+        },
+    )
+
+
+def _stop(kept: Payment) -> None:
+    row = kept.subscription
+    if row is not None:
+        row = subscriptions.again(row.pk)
+        allowing.pause(row, DISPUTE)
+        row.save()
+        subscriptions.note(row, "disputed", payment=kept.razorpay_payment_id)
+    elif kept.effect_at is not None:
+        try:
+            grants.refund(refunds.cause_of(kept), _key(kept), kept.amount_paise, kept.amount_paise)
+        except InvalidTerms:  # all of it has gone back before
+            return
+
+
+def _give_again(kept: Payment) -> None:
+    row = kept.subscription
+    if row is not None:
+        row = subscriptions.again(row.pk)
+        if (row.metadata.get("stopped") or {}).get("why") == DISPUTE:
+            allowing.resume(row)
+            row.save()
+        subscriptions.note(row, "dispute_over", payment=kept.razorpay_payment_id)
+    elif kept.purchase is not None and kept.effect_at is not None:
+        back = _taken_by_dispute(kept)
+        if back:
+            grants.grant(
+                kept.purchase.team_id or kept.user_id,
+                f"{refunds.cause_of(kept)}:won",
+                back,
+                note="Given back after a dispute",
+            )
+
+
+def _taken_by_dispute(kept: Payment) -> dict[str, int]:
+    """What an open dispute has taken of a top-up and what it made the account owe, by unit."""
+    cause, found = refunds.cause_of(kept), {}
+    for unit in UNITS:
+        ends = "" if unit == TOKENS else f"#{unit}"
+        given = Grant.objects.filter(source_key=f"{cause}{ends}").first()
+        owed = Grant.objects.filter(source_key=f"refund:{_key(kept)}{ends}").first()
+        if given is None or owed is None:
+            continue
+        by_refunds = sum(int(each.taken.get(unit, 0)) for each in kept.refunds.all())
+        amount = given.refunded - by_refunds + (owed.amount or 0)
+        if amount > 0:
+            found[unit] = amount
+    return found
+
+
+def _take(kept: Payment) -> None:
+    row = kept.subscription
+    if row is not None:
+        row = subscriptions.again(row.pk)
+        allowing.end_all(row)
+        row.metadata = {name: value for name, value in row.metadata.items() if name != "stopped"}
+        row.save()
+
+
+def _key(kept: Payment) -> str:
+    return f"dispute-{kept.razorpay_payment_id}"
+
+
+def follow_refund(kept: Payment) -> None:
+    """A refund that was not asked for here: all of a cycle's money back ends what the cycle gave."""
+    row = kept.subscription
+    if row is None or kept.period_start is None or kept.refunded_paise < kept.amount_paise:
+        return
+    if payments.running(row) is None:
+        row = subscriptions.again(row.pk)
+        allowing.end_all(row)
+        row.save()
+        subscriptions.note(row, "refunded", payment=kept.razorpay_payment_id, amount_paise=kept.refunded_paise)
+        standing.relabel(kept.user_id)

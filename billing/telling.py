@@ -1,0 +1,111 @@
+"""Which entry of a subscription's history is told by mail, in the transaction that writes the entry.
+
+Said in one place, so that whoever writes history (events, the browser's return, the reconciler, a person's wish) need
+not think of mail. Receipts and refunds go with their papers (``billing.invoice_mails``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from billing import emails
+from billing.models import Payment, Price, Subscription, SubscriptionChange, SubscriptionStatus
+
+Status = SubscriptionStatus
+ENDED: Final = frozenset({Status.CANCELLED, Status.COMPLETED, Status.EXPIRED})
+REPLACED: Final = "replaced"
+
+
+def of_change(change: SubscriptionChange) -> bool:
+    """Write the mail that ``change`` calls for, if any. ``change.subscription`` is the row as it is being written."""
+    tell = _BY_KIND.get(change.kind)
+    return tell is not None and tell(change)
+
+
+def _state(change: SubscriptionChange) -> bool:
+    row = change.subscription
+    if change.after == Status.PENDING:
+        return emails.payment_failed(row)
+    if change.after == Status.HALTED:
+        return emails.halted(row)
+    if change.after == Status.PAUSED:
+        return emails.paused(change)
+    if (change.before, change.after) == (Status.PAUSED, Status.ACTIVE):
+        return emails.resumed(change)
+    if change.after in ENDED and _was_used(row):
+        return emails.cancelled(row)
+    return False
+
+
+def _was_used(row: Subscription) -> bool:
+    """Whether its end is news: it gave something, and nothing has taken over from it."""
+    replaced = (row.metadata.get("ended") or {}).get("why") == REPLACED
+    return not replaced and (row.paid_count > 0 or "tried" in row.metadata)
+
+
+def _payment_failed(change: SubscriptionChange) -> bool:
+    """A failed first payment is said on the page where it is made; that of a renewal by mail."""
+    row = change.subscription
+    if row.status != Status.PENDING:
+        return False
+    found = Payment.objects.filter(razorpay_payment_id=change.details.get("payment", "")).first()
+    return emails.payment_failed(row, found)
+
+
+def _end_now(change: SubscriptionChange) -> bool:
+    if change.details.get("why") == REPLACED or not _was_used(change.subscription):
+        return False
+    return emails.cancelled(change.subscription, refund_paise=int(change.details.get("refund_paise") or 0))
+
+
+def _cancel_asked(change: SubscriptionChange) -> bool:
+    """The customer's wish; without an actor another subscription takes over when this one ends."""
+    row = change.subscription
+    if change.actor:
+        return emails.cancel_scheduled(change)
+    new = Subscription.objects.filter(replaces=row).select_related("price__plan").order_by("-created_at").first()
+    return new is not None and emails.plan_changed(change, old=_held(row), new=_held(new), at=new.starts_at)
+
+
+def _change_asked(change: SubscriptionChange) -> bool:
+    row = change.subscription
+    if change.details.get("when") != "cycle_end" or row.next_price is None:
+        return False
+    new = row.next_price, row.next_quantity or row.quantity
+    return emails.plan_changed(change, old=_held(row), new=new, at=row.current_period_end)
+
+
+def _changed(change: SubscriptionChange) -> bool:
+    """Razorpay shows the new terms; the row still has the old ones."""
+    row = change.subscription
+    if row.next_price is None:
+        return False
+    asked = row.metadata.get("change") or {}
+    paid = int(asked.get("expected") or 0) if asked.get("when") == "now" else 0
+    new = row.next_price, row.next_quantity or row.quantity
+    return emails.plan_changed(change, old=_held(row), new=new, paid_paise=paid)
+
+
+def _paid(change: SubscriptionChange) -> bool:
+    """The first payment of one that takes over: the plan has changed. What it cost is on the receipt."""
+    row = change.subscription
+    if not change.details.get("first") or row.replaces is None:
+        return False
+    return emails.plan_changed(change, old=_held(row.replaces), new=_held(row))
+
+
+def _held(row: Subscription) -> tuple[Price, int]:
+    return row.price, row.quantity
+
+
+_BY_KIND: Final[Mapping[str, Callable[[SubscriptionChange], bool]]] = {
+    "state": _state,
+    "payment_failed": _payment_failed,
+    "end_now": _end_now,
+    "cancel_asked": _cancel_asked,
+    "cancel_undone": emails.cancel_undone,
+    "change_asked": _change_asked,
+    "changed": _changed,
+    "paid": _paid,
+}

@@ -1,0 +1,133 @@
+"""Razorpay against our rows: whatever was not heard of is found in one pass, done once, and reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from accounts.models import User
+from billing.models import Difference, Payment, Subscription
+from oneai.kit import clock
+from tests.billing.test_changing import again
+from tests.billing.test_topups import SMALL, bought, extra, pay
+from tests.billing.world import World, state, tokens
+
+FREE, PLUS, PRO = 50_000, 2_000_000, 8_000_000
+
+Happening = Callable[[World, Subscription], Any]
+
+
+def _halt(world: World, row: Subscription) -> None:
+    world.walk(row, "works", works=False)
+    world.pass_time(days=36)
+
+
+HAPPENED: dict[str, tuple[Happening, str, int]] = {
+    "a renewal": (lambda world, row: world.pass_time(days=31), "active", PLUS),
+    "three renewals": (lambda world, row: world.pass_time(days=92), "active", PLUS),
+    "a cancellation in the app": (lambda world, row: world.walk(row, "cancel"), "cancelled", PLUS),
+    "a pause in the app": (lambda world, row: world.walk(row, "pause"), "paused", FREE),
+    "failed charges": (_halt, "halted", FREE),
+    "the last cycle": (lambda world, row: world.walk(row, "complete"), "completed", PLUS),
+}
+
+
+@pytest.mark.parametrize("what", HAPPENED)
+def test_what_happened_unheard_is_found_in_one_pass(world: World, what: str) -> None:
+    happen, status, limit = HAPPENED[what]
+    user = world.person()
+    row = world.subscribed(user, method="upi")
+    happen(world, row)
+    world.forget_events()
+    report = world.reconcile()
+    assert (str(again(row).status), tokens(user)) == (status, limit)
+    assert report.repaired and not report.failed
+    found = state(user)
+    assert not world.reconcile().repaired
+    assert state(user) == found
+
+
+def test_the_workers_own_pass_sees_a_renewal_that_is_overdue(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    world.pass_time(days=45)
+    world.forget_events()
+    from billing import reconciling
+
+    assert reconciling.reconcile_due() > 0
+    assert (again(row).paid_count, tokens(user)) == (2, PLUS)
+
+
+def test_one_that_nobody_paid_expires_here_too_and_its_place_is_free(world: World) -> None:
+    user = world.person()
+    old = world.subscribed(user, method="upi")
+    waiting = world.change(user, "pro").replacement
+    world.pass_time(days=2)
+    world.reconcile()
+    assert (str(again(waiting).status), again(waiting).replaces_id) == ("expired", None)
+    assert world.change(user, "pro").replacement.pk != waiting.pk
+    assert str(again(old).status) == "active"
+
+
+def test_an_order_that_was_paid_unheard_is_credited(world: World) -> None:
+    user = world.person()
+    row = world.order(user)
+    pay(world, row)
+    world.forget_events()
+    world.reconcile()
+    world.reconcile()
+    assert extra(user) == SMALL
+
+
+def test_a_dispute_that_was_not_heard_of_is_found(world: World) -> None:
+    user = world.person()
+    paid = bought(world, user)
+    made = world.control(f"payment/{paid.razorpay_payment_id}/dispute", {})
+    world.forget_events()
+    world.reconcile()
+    assert extra(user) == 0
+    assert Difference.objects.filter(kind="dispute", reference=made["id"]).exists()
+
+
+def test_one_object_that_fails_keeps_no_other_from_being_looked_at(world: World) -> None:
+    people = [world.person() for _ in range(3)]
+    rows = [world.subscribe(user) for user in people]
+    for row in rows:
+        world.pay(row)
+    world.forget_events()
+    world.control(
+        "fault", {"fault": "500", "method": "GET", "path": f"/subscriptions/{rows[1].razorpay_subscription_id}"}
+    )
+    report = world.reconcile()
+    assert len(report.failed) == 1
+    assert [tokens(user) for user in people] == [PLUS] * 3  # its payment led to it all the same
+
+
+def test_the_command_says_what_it_found_and_what_stands(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    user = world.person()
+    row = world.subscribe(user)
+    world.pay(row)
+    plan = world.control("objects?kind=plan")["items"][0]["id"]
+    stranger = world.control("subscription", {"plan_id": plan, "total_count": 3})
+    world.forget_events()
+    since = (clock.now()).date().isoformat()
+    call_command("reconcile", "--only", "razorpay", "--since", since, "--json")
+    said = json.loads(capsys.readouterr().out)["razorpay"]
+    assert f"subscription {row.razorpay_subscription_id}" in said["repaired"]
+    assert [(each["kind"], each["reference"]) for each in said["open"]] == [("subscription_unknown", stranger["id"])]
+    assert tokens(user) == PLUS
+    call_command("reconcile", "--only", "razorpay", "--since", since)
+    assert "0 repaired, 0 failed" in capsys.readouterr().out
+
+
+def test_payments_of_a_closed_account_are_still_followed(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    world.pass_time(days=31)
+    world.hear()
+    assert Payment.objects.filter(subscription=row).exclude(effect_at=None).count() == 2
