@@ -95,7 +95,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             raise Refusal("shutting_down", retry_after=3)
         if _sockets[principal.user_id] >= MOST_SOCKETS:
             raise Refusal("rate_limited", "Too many sockets are open.", retry_after=10)
-        self._claim = Claim(principal=principal, address=door.address(request))
+        self._claim = Claim(principal=principal, address=door.address(request), request_id=current_request_id())
         self._watches = running.watches
         self._watch = running.watches.open(self._claim, self._revoked)
         self._count(1)

@@ -27,6 +27,7 @@ from oneai.kit.clock import uuid7
 from oneai.kit.errors import Refusal
 from oneai.kit.money import usd_string
 from oneai.kit.rows import Row
+from quotas import refused
 from quotas.ledger import Book
 
 IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
@@ -127,11 +128,17 @@ def apply(
     mine = [job for job in jobs if id(job) in live]
     read = read_rows(mine, [standing.principal.user_id for standing in live.values()], at)
     out = _Rows()
+    notes = refused.Notes(at)
     results: dict[int, Started | Attached | Refusal] = {}
     drafted: list[tuple[Start, Started, list[Portion]]] = []
     waiting: dict[UUID, deque[Start]] = {}
     for job in mine:
         waiting.setdefault(live[id(job)].principal.user_id, deque()).append(job)
+
+    def refuse(job: Start, refusal: Refusal) -> None:
+        results[id(job)] = refusal
+        who = live[id(job)].principal
+        notes.add(who.user_id, refusal, [model.slug for model in job.models], who.api_key_id, job.claim.request_id)
 
     def decide(candidate: Candidate) -> None:
         try:
@@ -139,7 +146,7 @@ def apply(
             drafted.append((candidate.job, started, portions))
             results[id(candidate.job)] = started
         except Refusal as refusal:
-            results[id(candidate.job)] = refusal
+            refuse(candidate.job, refusal)
 
     while waiting:
         passed: list[Candidate] = []
@@ -149,7 +156,7 @@ def apply(
                 try:
                     found = cheaply(job, live[id(job)], read, book)
                 except Refusal as refusal:
-                    results[id(job)] = refusal
+                    refuse(job, refusal)
                     continue
                 if isinstance(found, Attached):
                     results[id(job)] = found
@@ -165,6 +172,7 @@ def apply(
             decide(candidate)
     _say(drafted, out, at)
     out.write()
+    notes.write()
     keyring.touch((standing.key for standing in live.values()), at)
     return results
 

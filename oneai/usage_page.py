@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
 from chat.models import Conversation
+from oneai import refused_rows
 from oneai.kit.money import usd_string
 from quotas import reading, usage
 from quotas.days import zone_of
@@ -245,6 +246,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
         "estimated": _cost(whole.estimated_nano_usd),
         "meters": [_meter(limit, account) for limit in limits],
         "unlimited": not any(limit.scope == PLAN_WIDE for limit in limits),
+        "refused": refused_rows.rows_of(account.user_id),
         "projected_tokens": usage.projected(whole.tokens, account) if running else None,
         "projected_cost": _projected_cost(whole, account) if running else None,
         "last": last,

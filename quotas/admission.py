@@ -5,7 +5,7 @@ No database, no clock and no settings here, so that every rule can be driven wit
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -128,20 +128,20 @@ class Decision:
     remaining_tokens: int | None
 
 
-def applicable(terms: Terms, ask: Ask, counted: Container[LimitKey] = ()) -> Iterator[tuple[str, str, int | None]]:
+def applicable(terms: Terms, ask: Ask, counted: Collection[LimitKey] = ()) -> Iterator[tuple[str, str, int | None]]:
     """(scope, unit, limit) of every counter that the call moves, plan-wide ones first.
 
-    The counter of a key or of a member's cap that is ``counted`` already goes on without its limit: one that is
-    set again later must not have missed what was used meanwhile.
+    A counter that is ``counted`` already goes on without its limit, which may have ended by itself: one that
+    is set again later must not have missed what was used meanwhile.
     """
     limits = terms.limits
     yield PLAN_WIDE, TOKENS, limits.get((PLAN_WIDE, TOKENS))
     yield PLAN_WIDE, NANO_USD, limits.get((PLAN_WIDE, NANO_USD))
-    if len(limits) > 2:
+    if len(limits) > 2 or len(counted) > 2:
         scopes = {ask.model_id, *(f"class:{name}" for name in ask.model_classes)}
-        for (scope, unit), limit in sorted(limits.items(), key=lambda item: item[0]):
+        for scope, unit in sorted({*limits, *counted}):
             if scope in scopes:
-                yield scope, unit, limit
+                yield scope, unit, limits.get((scope, unit))
     for unit, cap in terms.caps:
         if cap is not None or (terms.team, unit) in counted:
             yield terms.team, unit, cap
@@ -221,8 +221,9 @@ def _decide(
     if most < ask.least:
         # The rates leave at least that, so it is a limit that binds.
         scope, unit, limit, state = binding
+        asked = ask.input_bound + ask.least if unit == TOKENS else held_nano(ask.price, ask.input_bound, ask.least)
         raise exceeded(
-            scope, unit, limit, state.used, state.held, state.extra, at=at, reset_at=reset_at, team=terms.team
+            scope, unit, limit, state.used, state.held, state.extra, asked, at=at, reset_at=reset_at, team=terms.team
         )
     tokens = ask.input_bound + most
     nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
@@ -264,7 +265,8 @@ def _rate_room(account: AccountState, terms: Terms, ask: Ask, at: datetime) -> i
         left = tokens_limit - tokens
         if left < ask.input_bound + ask.least:
             wait = rates.wait_for(window, second, 2, max(0, tokens_limit - ask.input_bound - ask.least))
-            raise rate_exceeded(scope, "tokens_per_minute", tokens_limit, max(0, left), wait)
+            asked = ask.input_bound + ask.least
+            raise rate_exceeded(scope, "tokens_per_minute", tokens_limit, max(0, left), wait, asked)
         room = min(room, left - ask.input_bound)
     return room
 

@@ -167,6 +167,8 @@ class Book:
             earlier |= self._period.earlier(payer, admission.applicable(payer.terms, ask, counters))
         states |= {key: found.state(key[1]) for key, found in earlier.items()}
         for key, extra in pockets.extras(payer.account.grants).items():
+            if key not in states and key not in payer.terms.limits:
+                continue  # a top-up on what no limit is on begins no counter
             states[key] = replace(states.get(key, admission.UNTOUCHED), extra=extra)
         state = AccountState(payer.caller.in_flight, payer.caller.windows)
         return payer, decide_all(state, states, payer.terms, asks, self.at, payer.account.reset_at), earlier
@@ -239,7 +241,7 @@ class Book:
         """Hold up to ``tokens`` more completion tokens for a running call; how many were granted, maybe 0.
 
         The decision is that of an admission, without its least: every limit that the hold lies on, the
-        tokens' rate, and the platform's day must have room for what is granted, in tokens and in
+        tokens' rates, the platform's too, and the platform's day must have room for what is granted, in tokens and in
         nano-USD at the price of ``ask``, the Ask that the hold was made for. Top-ups count. A hold stays
         with its period. Partly granted is granted; 0 when nothing fits, when the hold is closed, and when
         the day's ceiling does not cover all that the limits would.
@@ -258,9 +260,9 @@ class Book:
             raise ValueError("extensions are numbered from 1, without a gap, and never negative")
         payer = self._payer_of(hold)
         lines = self._extended_lines(payer, hold, ask)
-        granted, nano = extending.more(payer, lines, hold, ask, tokens, self.at)
-        if granted:
-            self._platform.lock()
+        began = rates.second_of(hold.created_at)
+        room = self._platform.room(began, hold.tokens, tokens)
+        granted, nano = extending.more(payer, lines, hold, ask, room, self.at)
         if nano and hold.platform_day is not None and hold.platform_shard is not None:
             try:
                 self._ceiling.take_more((hold.platform_day, hold.platform_shard), nano)
@@ -276,7 +278,7 @@ class Book:
             hold.max_tokens += granted
             hold.nano_usd += nano
             extending.count(payer, hold, ask, granted, self.at)
-            self._platform.extend(rates.second_of(hold.created_at), granted)
+            self._platform.extend(began, granted)
         return granted
 
     def _payer_of(self, hold: HoldState) -> Payer:
@@ -290,7 +292,8 @@ class Book:
 
     def _extended_lines(self, payer: Payer, hold: HoldState, ask: Ask) -> list[Counter]:
         """The counters of an open hold, brought to the limits of now while their period is the payer's."""
-        limits = {(scope, unit): limit for scope, unit, limit in admission.applicable(payer.terms, ask)}
+        asked = admission.applicable(payer.terms, ask, payer.counters)
+        limits = {(scope, unit): limit for scope, unit, limit in asked}
         found = []
         for line in sorted(hold.lines):
             counter = self._counters[UUID(line)]

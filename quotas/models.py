@@ -550,6 +550,23 @@ class LearntBound(models.Model):
         return self.model_id
 
 
+class RefusedCalls(models.Model):
+    """What calls of an account were refused lately, the newest first; see ``quotas.refused``, which alone writes it.
+
+    Apart from the account's own row, which every call rewrites.
+    """
+
+    user = models.OneToOneField("accounts.User", on_delete=models.CASCADE, primary_key=True, related_name="+")
+    latest = models.JSONField(default=list)
+    updated_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "refused_calls"
+
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
 class LedgerCheck(models.Model):
     """One run of the scheduled audit: how many accounts it replayed and what differed."""
 

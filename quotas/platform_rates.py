@@ -62,9 +62,19 @@ class Platform:
         if tokens and second + rates.MINUTE >= self._second:
             self._noted.append((second, tokens))
 
-    def lock(self) -> None:
-        """Take the row's lock if a rate is set: before a shard's, by who may have to change the row later."""
-        self._read()
+    def room(self, second: int, own: int, wanted: int) -> int:
+        """Of ``wanted`` tokens more for a call of ``second`` that holds ``own``, what the minute has left.
+
+        As with an admission, a call that is alone in it is not cut.
+        """
+        state = self._read()
+        limit = state.tokens_per_minute
+        if limit is None:
+            return wanted
+        used = rates.totals(state.recent, self._second)[1]
+        if limit and used <= (own if second + rates.MINUTE >= self._second else 0):
+            return wanted
+        return min(wanted, max(0, limit - used))
 
     def extend(self, second: int, tokens: int) -> None:
         """Count ``tokens`` more for a call of ``second``: there while that counts, so that its end corrects both."""
@@ -89,17 +99,17 @@ class Platform:
                 self._running = _running()
             running = self._running + self._began - self._ended
             if running + len(tokens) > most:
-                raise too_many_running(most, running, SCOPE)
+                raise too_many_running(most, running, SCOPE, len(tokens))
         counted, used = rates.totals(state.recent, self._second)
         limit = state.requests_per_minute
         if limit is not None and requests and counted + requests > limit:
             wait = rates.wait_for(state.recent, self._second, 1, limit - requests)
-            raise rate_exceeded(SCOPE, "requests_per_minute", limit, max(0, limit - counted), wait)
+            raise rate_exceeded(SCOPE, "requests_per_minute", limit, max(0, limit - counted), wait, requests)
         limit, total = state.tokens_per_minute, sum(tokens)
         # As with an account's: what is alone in its minute is let through, however large.
         if limit is not None and used and used + total > limit:
             wait = rates.wait_for(state.recent, self._second, 2, max(0, limit - total))
-            raise rate_exceeded(SCOPE, "tokens_per_minute", limit, max(0, limit - used), wait)
+            raise rate_exceeded(SCOPE, "tokens_per_minute", limit, max(0, limit - used), wait, total)
 
     def add(self, requests: int, tokens: Sequence[int]) -> None:
         """Count what ``check`` has let through."""

@@ -1,4 +1,7 @@
-"""The refusals of an admission, with what programs need to act on them."""
+"""The refusals of an admission, with what programs need to act on them.
+
+``asked`` in the details is the least that would have done, in the unit of what refused.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,7 @@ def exceeded(
     used: int,
     held: int,
     extra: int,
+    asked: int,
     *,
     at: datetime,
     reset_at: datetime,
@@ -68,13 +72,13 @@ def exceeded(
     return Refusal(
         "quota_exceeded",
         f"What is left of the {what} quota{where} does not cover this call.",
-        details={"limit": limit_json(scope, unit, limit, used, held, extra, reset_at, team=team)},
+        details={"limit": limit_json(scope, unit, limit, used, held, extra, reset_at, team=team), "asked": asked},
         retry_after=max(1, math.ceil((reset_at - at).total_seconds())),
         headers=headers,
     )
 
 
-def rate_exceeded(scope: str, name: str, limit: int, remaining: int, wait: int) -> Refusal:
+def rate_exceeded(scope: str, name: str, limit: int, remaining: int, wait: int, asked: int = 1) -> Refusal:
     """A rate that has no room for the call for another ``wait`` seconds."""
     rate = {"scope": scope, "name": name, "limit": limit, "remaining": remaining, "reset_seconds": wait}
     what = "requests" if name == "requests_per_minute" else "tokens"
@@ -82,7 +86,7 @@ def rate_exceeded(scope: str, name: str, limit: int, remaining: int, wait: int) 
     return Refusal(
         "rate_limited",
         f"The limit is {limit:,} {what} a minute. Try again in {wait} s.",
-        details={"rate": rate},
+        details={"rate": rate, "asked": asked},
         retry_after=wait,
         headers={
             f"X-RateLimit-Limit-{suffix}": str(limit),
@@ -92,12 +96,12 @@ def rate_exceeded(scope: str, name: str, limit: int, remaining: int, wait: int) 
     )
 
 
-def too_many_running(limit: int, running: int, scope: str = PLAN_WIDE) -> Refusal:
+def too_many_running(limit: int, running: int, scope: str = PLAN_WIDE, asked: int = 1) -> Refusal:
     """All the answers that may run at once do."""
     rate = {"scope": scope, "name": "concurrent_generations", "limit": limit, "running": running}
     return Refusal(
         "too_many_generations",
         f"At most {limit} answers may run at once.",
-        details={"rate": rate},
+        details={"rate": rate, "asked": asked},
         retry_after=BUSY_RETRY_SECONDS,
     )

@@ -138,3 +138,41 @@ class UsageRecordShape(TokensShape):
     price_id = serializers.UUIDField(allow_null=True)
     hold = HoldShape()
     ledger_entries = EntryNumberShape(many=True)
+
+
+class RefusedCallShape(serializers.Serializer[object]):
+    """Calls that one limit, rate or list of models refused, within a minute of each other; figures of the last."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    scope = serializers.CharField(
+        help_text="Whose limit: `*` the plan's, a model, `class:x`, `key:<id>`, `team:<id>`, or `global`, of all."
+    )
+    unit = serializers.CharField(
+        allow_null=True,
+        help_text="`tokens` or `nano_usd` of a period, `requests_per_minute`, `tokens_per_minute` or "
+        "`concurrent_generations`; null where a list of models refused.",
+    )
+    limit = serializers.IntegerField(allow_null=True)
+    used = serializers.IntegerField(allow_null=True)
+    held = serializers.IntegerField(allow_null=True, help_text="Set aside for answers that ran.")
+    remaining = serializers.IntegerField(allow_null=True)
+    asked = serializers.IntegerField(allow_null=True, help_text="The least that would have done.")
+    shared = serializers.BooleanField(
+        allow_null=True, help_text="Of a team's limits: whether all members use it together, or it is the member's own."
+    )
+    models = serializers.ListField(child=serializers.CharField())
+    key_id = serializers.UUIDField(allow_null=True)
+    request_id = serializers.CharField(help_text="Of the last of them.")
+    at = serializers.DateTimeField(help_text="When the last of them was refused.")
+    first_at = serializers.DateTimeField()
+    frees_at = serializers.DateTimeField(allow_null=True, help_text="null: when an answer ends, or never by itself.")
+    times = serializers.IntegerField(help_text="How many they were, at least.")
+
+
+class RefusedCallsShape(serializers.Serializer[object]):
+    """What was refused lately; all that is kept is on this page."""
+
+    results = RefusedCallShape(many=True)
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)

@@ -22,8 +22,8 @@ from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, text_parameter
 from oneai.kit.money import usd_string
 from oneai.kit.paging import PAGE_PARAMETERS, Pages, page_of
-from quotas import usage
-from quotas.api.usage_shapes import AccountUsageShape, UsageRecordShape
+from quotas import refused, usage
+from quotas.api.usage_shapes import AccountUsageShape, RefusedCallsShape, UsageRecordShape
 from quotas.models import UsageRecord
 from quotas.records import entries_of, record_json
 from quotas.usage import Account, Group, Groups, Span, Sums
@@ -232,6 +232,18 @@ class UsageRecordList(ScopedView):
         page: list[UsageRecord] = pages.paginate_queryset(found.select_related("hold"), request, self) or []
         entries = entries_of([record.hold for record in page])
         return pages.get_paginated_response([record_json(record, entries[record.hold_id]) for record in page])
+
+
+class RefusedList(ScopedView):
+    """The calls that were not made."""
+
+    scope = "usage"
+
+    @extend_schema(operation_id="user_usage_refused", tags=["user"], responses=RefusedCallsShape)
+    def get(self, request: Request) -> Response:
+        """Why calls were refused lately: up to twenty, the newest first, with the figures of that moment."""
+        found = refused.latest(principal(request).user_id)
+        return Response({"results": found, "next": None, "previous": None})
 
 
 def _id_parameter(request: Request, name: str) -> UUID:

@@ -17,13 +17,16 @@ from tests.servers.site import Newcomer, Site
 
 @pytest.fixture(scope="module")
 def spender(live_site: Site) -> Newcomer:
-    """Somebody on the free plan who has asked two models in the browser's way and one by key alone."""
+    """Somebody on the free plan who has asked two models in the browser's way and one by key alone, and was refused."""
     person = live_site.new_user()
     chat = Chat(live_site, person)
     for model in ("openai/gpt-4o-mini", "sandbox/cached"):
         assert chat.send("Name three rivers.", model, max_tokens=60).status == 200
     body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 30}
     assert chat.http.post("/v1/chat/completions", json=body).status_code == 200
+    for rate, refused in (("0", 429), ("unlimited", 200)):
+        live_site.command("set_rates", person.email, "--rpm", rate, "--reason", "test")
+        assert chat.send("And lakes?", "openai/gpt-4o-mini", max_tokens=60).status == refused
     return person
 
 
@@ -148,3 +151,12 @@ def test_a_refusal_says_the_figures_of_that_moment_and_where_to_look(
     refusal.get_by_role("link", name="See what is left").click()
     expect(page).to_have_url(f"{live_site.url}/usage")
     expect(page.locator("main")).to_contain_text("of 200 left")
+    # The quota is larger by now; what was said then can still be read.
+    live_site.command("set_quota", person.email, "--model", "*", "--tokens", "90000", "--reason", "test")
+    page.reload()
+    (told,) = chat.http.get("/api/user/usage/refused").json()["results"]
+    line = page.get_by_role("row").filter(has_text=told["request_id"])
+    expect(line.get_by_role("rowheader")).to_contain_text("The tokens of your plan")
+    assert told["limit"] == 200
+    for amount in ("limit", "used", "asked"):
+        expect(line.get_by_role("cell", name=f"{told[amount]:,}", exact=True)).to_have_count(1)

@@ -10,9 +10,9 @@ from accounts.models import User
 from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
-from quotas import allowances
-from quotas.ledger import KeyLimits
-from quotas.models import Grant, LedgerEntry
+from quotas import allowances, grants
+from quotas.ledger import Ask, KeyLimits
+from quotas.models import Grant, LedgerEntry, QuotaCounter
 from quotas.reading import standing, statement
 from tests.quotas.using import Purse
 
@@ -159,6 +159,73 @@ def test_a_limit_on_a_model_counts_what_the_period_has_used_and_holds(purse: Pur
     purse.settle(running, 350)
     counter.refresh_from_db()
     assert (counter.tokens_used, counter.held, counter.overrun) == (750, 300, 50)
+    assert purse.differences() == []
+
+
+@pytest.mark.parametrize("scope", ["maker/model", "class:small"])
+def test_a_limit_that_ended_by_time_and_is_set_again_has_missed_nothing(purse: Purse, scope: str) -> None:
+    at = purse.user.created_at + timedelta(seconds=1)
+
+    def ask(**more: int) -> Ask:
+        return purse.ask(bound=0, model_classes=("small",), **more)
+
+    def used(tokens: int, days: int) -> None:
+        when = at + timedelta(days=days)
+        purse.settle(purse.admit(ask(cap=tokens), at=when)[0], tokens, at=when)
+
+    used(100, 0)
+    allowances.set_limit(purse.id, scope, {"tokens": 1000}, "test", "test", until=at + timedelta(days=2))
+    begun = purse.counter(scope).tokens_used
+    assert begun == (100 if scope == "maker/model" else 0), "which models were in a class before is not recorded"
+    used(200, 1)
+    used(5000, 3)
+    counter = purse.counter(scope)
+    assert (counter.quota_limit, counter.tokens_used) == (None, begun + 5200), "it goes on without a limit"
+    (running,) = purse.admit(ask(cap=300), at=at + timedelta(days=4))
+    with clock.travel(timedelta(days=5)):
+        allowances.set_limit(purse.id, scope, {"tokens": 6000}, "test", "test")
+        counter = purse.counter(scope)
+        assert (counter.tokens_used, counter.held) == (begun + 5200, 300)
+        assert purse.admit(ask(cap=9000))[0].max_tokens == 6000 - (begun + 5500)
+        with pytest.raises(Refusal):
+            purse.admit(ask(cap=9000))
+        purse.settle(running, 300)
+    assert purse.differences() == []
+
+
+def test_a_limit_of_a_plan_that_lapsed_and_comes_back_has_missed_nothing(purse: Purse) -> None:
+    at = now()
+    limited = [*BIG, {"scope": "maker/model", "unit": "tokens", "limit": 1000}]
+    allowances.assign(purse.id, "plus", limited, {}, ["*"], "test", until=at + timedelta(days=1))
+    purse.settle(purse.admit(purse.ask(cap=100))[0], 100)
+    with clock.travel(timedelta(days=2)):
+        (lapsed,) = purse.admit(purse.ask(cap=5000))
+        purse.settle(lapsed, 700)
+        allowances.assign(purse.id, "plus", limited, {}, ["*"], "test")
+        assert purse.counter("maker/model").tokens_used == 800
+        assert purse.admit(purse.ask(bound=0, cap=9000))[0].max_tokens == 200
+    assert purse.differences() == []
+
+
+def test_a_running_call_grows_freely_once_the_limit_it_began_under_has_ended(purse: Purse) -> None:
+    at = now()
+    allowances.set_limit(purse.id, "maker/model", {"tokens": 200}, "test", "test", until=at + timedelta(hours=1))
+    ask = purse.ask(bound=0, cap=200)
+    (running,) = purse.admit(ask)
+    assert purse.extend(running, ask, 500) == 0
+    assert purse.extend(running, ask, 500, 2, at=at + timedelta(hours=2)) == 500
+    counter = purse.counter("maker/model")
+    assert (counter.quota_limit, counter.held) == (None, 700)
+    assert purse.differences() == []
+
+
+def test_a_top_up_on_a_model_without_a_limit_begins_no_counter(purse: Purse) -> None:
+    grants.grant(purse.id, "pay:one", {"tokens": 500}, scope="maker/model")
+    purse.settle(purse.admit()[0], 100)
+    assert not QuotaCounter.objects.filter(user_id=purse.id, model_id="maker/model").exists()
+    allowances.set_limit(purse.id, "maker/model", {"tokens": 300}, "test", "test")
+    assert purse.counter("maker/model").tokens_used == 100
+    assert purse.admit(purse.ask(bound=0, cap=9000))[0].max_tokens == 200 + 500
     assert purse.differences() == []
 
 

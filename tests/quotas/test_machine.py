@@ -163,8 +163,9 @@ def test_any_life_of_the_ledger_keeps_its_invariants() -> None:
     _live(25, 20)
 
 
+# Each life is a transaction: thousands of savepoints in one make PostgreSQL slower and slower.
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_ten_thousand_deeds_keep_every_invariant() -> None:
     _live(300, 40)

@@ -168,6 +168,37 @@ def test_more_after_a_minute_is_counted_in_the_minute_of_its_own(limited: Purse)
     assert counted() == [500]
 
 
+def test_more_for_a_running_call_is_what_the_minute_has_left(limited: Purse) -> None:
+    ask, other = limited.ask(bound=100, cap=1000), limited.ask(bound=100, cap=2900)
+    (first,) = limited.admit(ask)
+    assert limited.extend(first, ask, 4500) == 4500, "alone in its minute"
+    limited.settle(first, 1000)
+    (second,) = limited.admit(ask := limited.ask(bound=100, cap=500))
+    limited.admit(other)
+    assert counted() == [4600]
+    assert limited.extend(second, ask, 500) == 400
+    assert limited.extend(second, ask, 500, 2) == 0
+    assert sum(counted()) == 5000
+    assert limited.differences() == []
+
+
+def test_a_call_that_is_older_than_the_minute_gets_what_the_others_of_it_leave(limited: Purse) -> None:
+    at = now()
+    ask = limited.ask(bound=100, cap=4000)
+    (old,) = limited.admit(ask, at=at)
+    later = at + timedelta(seconds=70)
+    limited.admit(limited.ask(bound=100, cap=2900), at=later)
+    assert limited.extend(old, ask, 4000, at=later) == 2000
+    assert sum(entry[2] for entry in PlatformRates.objects.get().recent if entry[0] > at.timestamp() + 60) == 5000
+
+
+def test_a_platform_that_lets_no_token_through_grants_none_more(limited: Purse) -> None:
+    ask = limited.ask(bound=100, cap=100)
+    (admitted,) = limited.admit(ask)
+    PlatformRates.objects.update(tokens_per_minute=0)
+    assert limited.extend(admitted, ask, 10) == 0
+
+
 def test_an_end_makes_room_for_what_begins_in_its_batch_and_over_again(limited: Purse) -> None:
     first, second = limited.admit(limited.ask(bound=100, cap=2400), limited.ask(bound=100, cap=2400))
     with transaction.atomic():

@@ -132,13 +132,14 @@ def test_a_minute_ends_after_sixty_whole_seconds() -> None:
 
 def test_a_refusal_says_what_is_left_of_which_quota_and_when_it_is_new() -> None:
     soon = AT + timedelta(seconds=90, microseconds=1)
-    tokens = exceeded("*", TOKENS, 100, 90, 5, 7, at=AT, reset_at=soon)
+    tokens = exceeded("*", TOKENS, 100, 90, 5, 7, 16, at=AT, reset_at=soon)
     assert (tokens.headers, tokens.retry_after) == ({"X-Quota-Remaining-Tokens": "12"}, 91)
     assert "tokens quota does" in tokens.message
-    money = exceeded("m", NANO_USD, 100, 200, 5, -3, at=AT, reset_at=AT)
+    money = exceeded("m", NANO_USD, 100, 200, 5, -3, 16, at=AT, reset_at=AT)
     assert (money.headers, money.retry_after) == ({}, 1)
     assert "cost quota (m) does" in money.message
     assert (money.details or {})["limit"]["remaining"] == 0
+    assert (money.details or {})["asked"] == 16
     assert remaining(None, 5, 5, 5) is None
     assert (remaining(10, 4, 3, 2), remaining(10, 40, 3, 2), remaining(10, 4, 3, -9)) == (5, 2, 0)
 
