@@ -21,6 +21,8 @@ declare global {
   }
 }
 
+export {}; // a module: what is declared above is for it alone
+
 const CLOSED = "You have closed the payment window. Nothing was taken; you can open it again.";
 const BLOCKED = "The payment window could not be loaded.";
 
