@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from unittest import mock
@@ -27,6 +27,7 @@ from oneai.kit import clock
 from oneai.kit.clock import uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances, grants, invariants
+from quotas.admission import Ask
 from quotas.ledger import Charge
 from quotas.models import Grant, Hold, QuotaAccount, QuotaCounter, UsageRecord
 from quotas.policy import RATES
@@ -74,6 +75,9 @@ class Fault:
             yield
 
 
+ASKS: list[Ask] = []
+
+
 @dataclass
 class Told:
     """One person's story: what was started, and the steps that move money, each a transaction or more of its own."""
@@ -102,7 +106,9 @@ class Told:
         if isinstance(result, Attached):  # it was committed, and its sender did not hear of it
             generation = Generation.objects.select_related("turn").get(turn_id=result.turn_id)
             hold = Hold.objects.get(pk=generation.hold_id)
-            self.seen |= {"generation": generation, "hold": hold, "ask": self.seen.get("ask")}
+            # What its sender would have been told: the ask of an undisturbed telling, made for this person.
+            ask = self.seen.get("ask") or replace(ASKS[-1], account_id=self.id)
+            self.seen |= {"generation": generation, "hold": hold, "ask": ask}
             return
         if isinstance(result, Refusal):
             self.seen["refused"] = result.code
@@ -111,6 +117,7 @@ class Told:
         (one,) = result.generations
         generation = Generation.objects.select_related("turn").get(pk=one.generation_id)
         self.seen |= {"generation": generation, "hold": Hold.objects.get(pk=one.hold_id), "ask": one.ask}
+        ASKS.append(one.ask)
 
     @property
     def generation(self) -> Generation:
