@@ -158,13 +158,11 @@ def pause(row: Subscription, why: str = PAUSE) -> None:
         user_id=receiver(row), source__startswith=f"sub:{row.pk}:", starts_at__lte=at, until__gt=at
     )
     until = lasts.order_by("-starts_at", "-id").values_list("until", flat=True).first()
-    left = {(each.scope, each.unit): each for each in reading.standing(receiver(row), at).limits}
-    rest = []
-    for limit in limits:
-        state = left.get((limit["scope"], limit["unit"]))
-        whole = limit["limit"]
-        used = state.used + state.held if state else 0
-        rest.append(limit | {"limit": None if whole is None else max(0, whole - used)})
+    used = _used(row)
+    rest = [
+        limit | {"limit": None if limit["limit"] is None else max(0, limit["limit"] - used.get(_key(limit), 0))}
+        for limit in limits
+    ]
     row.metadata = row.metadata | {
         "stopped": {
             "why": why,
@@ -236,29 +234,30 @@ def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
         return []
     at = now()
     last = cycles.months_end(start, end)
-    whole, gone = (
-        max(1, _months(start, last)),
-        min(_months(start, last) - 1, _months(start, period_edges(start, at)[0])),
-    )
-    later = max(0, whole - 1 - max(0, gone))
-    stopped = {
-        (each["scope"], each["unit"]): each["limit"] for each in (row.metadata.get("stopped") or {}).get("left", [])
-    }
-    standing = {
-        each.unit: each for each in reading.standing(receiver(row), at).limits if each.scope == PLAN_WIDE
-    }  # fmt: skip
+    whole = max(1, _months(start, last))
+    later = max(0, whole - 1 - _months(start, period_edges(start, at)[0]))
+    stopped = row.metadata.get("stopped")
+    held = {_key(each): each["limit"] for each in (stopped["left"] if stopped else in_force(row))}
+    used = {} if stopped else _used(row)
     found = []
     for each in limits_of(row.terms, row.quantity):
         limit = each["limit"]
         if each["scope"] != PLAN_WIDE or limit is None:
             continue
-        state, left = standing.get(each["unit"]), limit
-        if "stopped" in row.metadata:
-            left = min(limit, stopped.get((PLAN_WIDE, each["unit"])) or 0)
-        elif state is not None and state.limit is not None:
-            left = max(0, min(limit, state.limit - state.used - state.held))
+        has = held.get(_key(each), 0)
+        left = limit if has is None else max(0, min(limit, has - used.get(_key(each), 0)))
         found.append((left + later * limit, whole * limit))
     return found
+
+
+def _used(row: Subscription) -> dict[tuple[str, str], int]:
+    """What has been used and is held of each limit of the account's own period, whoever pays for its calls now."""
+    own = reading.payer(receiver(row)).caller
+    return {key: counter.used + counter.held for key, counter in own.counters.items()}
+
+
+def _key(limit: Mapping[str, Any]) -> tuple[str, str]:
+    return limit["scope"], limit["unit"]
 
 
 def _months(start: datetime, end: datetime) -> int:

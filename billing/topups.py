@@ -186,7 +186,7 @@ def _give(row: Purchase, kept: Payment) -> None:
     amounts = {"tokens": row.tokens}
     nano = row.nano_usd
     if nano is None:
-        nano = grants.in_proportion(reading.standing(to).terms, row.tokens)
+        nano = grants.in_proportion(reading.payer(to).caller.terms, row.tokens)
     if nano:
         amounts["nano_usd"] = nano
     until = now() + timedelta(days=row.days) if row.days else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from billing import reconciling, shown, stopping
+from accounts import teams
+from accounts.models import User
+from billing import checkout, holders, reconciling, shown, stopping
 from billing.models import Difference, Payment, Refund, Subscription
 from billing.standing import Holder
 from tests.billing.test_subscribing import FREE, PLUS, PRO, refused
@@ -267,6 +269,23 @@ def test_seats_multiply_price_and_quota_and_more_of_them_cost_the_rest_of_the_cy
     world.hear()
     assert (again(row).quantity, tokens(user)) == (2, 2 * 6_000_000)
     assert not dead()
+
+
+def test_what_is_paid_for_a_team_is_the_teams(world: World) -> None:
+    owner, stranger = world.person(), world.person()
+    team = teams.create_team(owner, "Weavers")
+    assert refused(holders.holder_for, stranger, team.pk) == "not_found"
+    row = checkout.subscribe(owner, holders.holder_for(owner, team.pk), "team", "month", seats=4)
+    world.pay(row, **INTERNATIONAL)
+    world.hear()
+    team.refresh_from_db()
+    account = User.objects.get(pk=team.pk)
+    # Its people draw on it.
+    assert (tokens(account), tokens(owner), team.seats) == (4 * 6_000_000, 4 * 6_000_000, 4)
+    assert refused(teams.delete_team, owner, team.pk) == "team_subscribed"
+    stopping.cancel(holders.holder_for(owner, team.pk), "now", "", "her")
+    assert (tokens(account), tokens(owner)) == (0, FREE)  # a team without a plan has nothing of its own
+    teams.delete_team(owner, team.pk)
 
 
 def test_a_pause_keeps_what_is_left_until_it_is_resumed(world: World) -> None:
