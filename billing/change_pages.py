@@ -44,7 +44,10 @@ class ChangeForm(forms.Form):
     def __init__(self, row: Subscription, offers: Mapping[str, str], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["offer"].choices = list(offers.items())  # type: ignore[attr-defined]
-        self.with_seats = any(value.startswith("team:") for value in offers) or row.plan.per_seat
+        if row.plan.per_seat:
+            self.fields["seats"].initial = row.quantity
+        else:
+            del self.fields["seats"]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -62,7 +65,7 @@ def change(request: HttpRequest) -> HttpResponse:
     preview, status = None, 200
     if given and form.is_valid():
         code, _, interval = form.cleaned_data["offer"].partition(":")
-        seats, when = form.cleaned_data["seats"], form.cleaned_data["when"]
+        seats, when = form.cleaned_data.get("seats"), form.cleaned_data["when"]
         try:
             if request.method == "POST":
                 return _done(request, holder, changing.change(user, holder, code, interval, seats, when))

@@ -62,10 +62,10 @@ def offers(user: User, row: Subscription) -> list[Choice]:
     found = []
     for price in sold.filter(whose).select_related("plan").order_by("plan__position", "plan__code", "interval"):
         same = price.plan_id == row.plan_id and price.interval == row.price.interval
-        if same and not row.plan.per_seat:
+        # What a team has is by seats, what a person has is not: neither becomes the other.
+        if price.plan.per_seat != row.plan.per_seat or (same and not row.plan.per_seat):
             continue
         shown = row.price if same else price
-        seats = row.quantity if price.plan.per_seat and row.plan.per_seat else 1
         found.append(
             Choice(
                 value=f"{price.plan.code}:{price.interval}",
@@ -73,7 +73,7 @@ def offers(user: User, row: Subscription) -> list[Choice]:
                 price=f"{rupees(shown.amount_paise)} {interval(shown)}{' per seat' if price.plan.per_seat else ''}",
                 tokens=price_list.tokens_of(shown.terms["limits"]),
                 per_seat=price.plan.per_seat,
-                smaller=not same and changing.is_smaller(row, shown, seats),
+                smaller=not same and changing.is_smaller(row, shown, row.quantity),
                 current=same,
             )
         )
