@@ -10,10 +10,10 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts import audit
-from billing import mail_desk as mail_desk
 from billing import plans
 from billing.inbox_admin import WebhookEventAdmin
 from billing.invoice_admin import InvoiceAdmin
+from billing.mail_desk import NoticeAdmin
 from billing.models import Plan
 from billing.money_admin import CouponAdmin, PackAdmin, SubscriptionAdmin
 from quotas.allowances import InvalidTerms, check_limits, check_patterns
@@ -24,9 +24,6 @@ if TYPE_CHECKING:  # Django's own take no parameter at run time
 else:
     ModelAdmin = admin.ModelAdmin
     ModelForm = forms.ModelForm
-
-
-__all__ = ["InvoiceAdmin", "PlanAdmin", "WebhookEventAdmin"]
 
 
 class PlanForm(ModelForm):
@@ -96,4 +93,12 @@ class PlanAdmin(ModelAdmin):
                 plans.publish_default(obj, str(actor))
 
 
-__all__ = ["CouponAdmin", "InvoiceAdmin", "PackAdmin", "PlanAdmin", "SubscriptionAdmin", "WebhookEventAdmin"]
+__all__ = [
+    "CouponAdmin",
+    "InvoiceAdmin",
+    "NoticeAdmin",
+    "PackAdmin",
+    "PlanAdmin",
+    "SubscriptionAdmin",
+    "WebhookEventAdmin",
+]
