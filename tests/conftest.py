@@ -280,7 +280,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return browser_type_launch_args | {"executable_path": CHROMIUM, "args": CHROMIUM_ARGUMENTS}
 
 
-@pytest.fixture(autouse=True)
-def _orm_beside_playwright(request: pytest.FixtureRequest) -> Iterator[None]:
-    with _beside_playwright() if request.node.get_closest_marker("browser") else nullcontext():
-        yield
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A browser test may have the database from its set-up to its end: no fixture is early enough to say so."""
+    with _beside_playwright() if item.get_closest_marker("browser") else nullcontext():
+        return (yield)
