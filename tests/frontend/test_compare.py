@@ -114,7 +114,7 @@ def choose_one(page: Page, slug: str) -> None:
 
 def test_a_reload_in_mid_answer_shows_every_column(chat: Page) -> None:
     compare(chat, "openai/gpt-4o-mini", "sandbox/slow")
-    send(chat, "Write at length")
+    send(chat, "Write a long essay")
     expect(column(chat, "sandbox/slow").locator(".msg__body")).to_contain_text(re.compile(r"\w"))
     chat.reload()
     expect(column(chat, "sandbox/slow").locator(".msg__body")).to_contain_text(re.compile(r"\w"))

@@ -51,6 +51,7 @@ def test_every_state_of_a_key_has_no_fault(
     page.get_by_role("link", name=f"Rotate {name}").click()
     found["rotate"] = faults(page)
     page.get_by_role("button", name="Rotate").click()
+    expect(page.get_by_label("New text of the key")).to_have_value(re.compile("^oneai_"))
     found["rotated"] = faults(page)
     page.reload()
     expect(page.get_by_text("shown only once")).to_be_visible()
