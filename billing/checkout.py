@@ -119,7 +119,9 @@ def _make(user: User, holder: Holder, price: Price, seats: int, coupon: str, ask
     use = None
     if coupon:
         use = coupons.reserve(holder.user_id, coupon, price.amount_paise * seats, plan=price.plan.code)
-    trial_days = price.plan.trial_days if holder.team_id is None and trials.may_try(user) else 0
+    # Nobody tries a plan of seats: as many of them as one likes would be free.
+    may_try = holder.team_id is None and not price.plan.per_seat and trials.may_try(user)
+    trial_days = price.plan.trial_days if may_try else 0
     at = now()
     return subscriptions.make(
         holder,

@@ -32,22 +32,29 @@ def may_try(user: User) -> bool:
     """Whether the person is known by a verified address or by Google, and never tried a plan nor paid for one."""
     if not user.google_id and not EmailAddress.objects.filter(user=user, verified=True).exists():
         return False
-    if Trial.objects.filter(identity__in=identities(user)).exists():
-        return False
-    return not Subscription.objects.filter(user=user, paid_count__gt=0).exists()
+    return not Trial.objects.filter(identity__in=identities(user)).exists() and not _has_had_a_plan(user)
+
+
+def _has_had_a_plan(user: User) -> bool:
+    """Whether this account has tried a plan or paid for one."""
+    tried = Trial.objects.filter(user=user).exists()
+    return tried or Subscription.objects.filter(user=user, paid_count__gt=0).exists()
 
 
 def begin(row: Subscription) -> bool:
-    """Give the trial that ``row`` was made for, now that its mandate stands; False when somebody has used it up."""
+    """Give the trial that ``row`` was made for, now that its mandate stands; False when it has been used up.
+
+    Several may have been ordered before the first one was authorised: whatever is known already is used up.
+    """
     if row.starts_at is None or row.starts_at <= now() or "tried" in row.metadata:
         return False
     user, at = row.user, now()
-    taken = False
+    taken = _has_had_a_plan(user)
     for identity in identities(user):
-        known, _ = Trial.objects.get_or_create(
+        _, new = Trial.objects.get_or_create(
             identity=identity, defaults={"user": user, "plan": row.plan.code, "ends_at": row.starts_at}
         )
-        taken = taken or known.user_id != user.pk
+        taken = taken or not new
     row.metadata = row.metadata | {"tried": not taken}
     if taken:
         subscriptions.note(row, "trial_refused", reason="This person has had a trial.")

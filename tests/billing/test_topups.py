@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from billing import checkout, refunds
+from billing import checkout, refunds, stopping
 from billing.models import Coupon, CouponUse, Difference, Pack, Payment, Purchase, Refund
+from billing.standing import Holder
 from oneai.kit import clock
 from quotas import reading
 from sandbox.razorpay.keys import TEST, signed
@@ -250,3 +251,53 @@ def test_a_trial_is_given_once_a_person_and_paid_for_when_it_ends(world: World) 
     assert not world.subscribe(world.person()).trial  # nobody has verified that address
     assert not dead() and not Difference.objects.filter(repaired_at=None).exists()
     assert clock.now() > row.created_at + timedelta(days=15)
+
+
+def test_of_two_trials_that_were_ordered_before_either_began_one_is_given(world: World) -> None:
+    from allauth.account.models import EmailAddress
+
+    from billing.models import Plan
+
+    Plan.objects.filter(code__in=["plus", "pro"]).update(trial_days=15)
+    user = world.person()
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    rows = [world.subscribe(user), world.subscribe(user, "pro"), world.subscribe(user, "pro", "year")]
+    assert all(row.trial for row in rows)
+    for row in rows:
+        world.pay(row, method="upi")
+        world.hear()
+        assert tokens(user) == PLUS // 2
+        if row is rows[0]:
+            spend(user, PLUS // 2)
+        row.refresh_from_db()
+    assert [row.metadata["tried"] for row in rows] == [True, False, False]
+
+
+def test_who_has_paid_since_a_trial_was_ordered_gets_none(world: World) -> None:
+    from allauth.account.models import EmailAddress
+
+    from billing.models import Plan
+
+    Plan.objects.filter(code="pro").update(trial_days=15)
+    user = world.person()
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    trial = world.subscribe(user, "pro")
+    row = world.subscribed(user)
+    spend(user, PLUS)
+    world.pay(trial, method="upi")
+    world.hear()
+    trial.refresh_from_db()
+    assert (trial.metadata["tried"], tokens(user)) == (False, PLUS)
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    assert not Refund.objects.filter(payment__subscription=row).exists()
+
+
+def test_a_plan_of_seats_has_no_trial(world: World) -> None:
+    from allauth.account.models import EmailAddress
+
+    from billing.models import Plan
+
+    Plan.objects.filter(code="team").update(trial_days=15)
+    user = world.person()
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    assert not world.subscribe(user, "team", seats=1000).trial
