@@ -29,6 +29,7 @@ Sold = tuple[Terms, int]
 
 GRACE = "grace"
 PAUSE = "pause"
+DISPUTE = "dispute"
 
 
 def receiver(row: Subscription) -> UUID:
@@ -150,8 +151,13 @@ def in_force(row: Subscription) -> list[Limit]:
 
 
 def pause(row: Subscription, why: str = PAUSE) -> None:
-    """Stop what the subscription gives and remember what of it was left; once until it is resumed."""
+    """Stop what the subscription gives and remember what of it was left; once until it is resumed.
+
+    Stopped already by its owner's pause it is stopped for ``why`` from now on, so that they can't resume it.
+    """
     if "stopped" in row.metadata:
+        if why != PAUSE:
+            row.metadata = row.metadata | {"stopped": row.metadata["stopped"] | {"why": why}}
         return
     at, limits = now(), in_force(row)
     lasts = Allowance.objects.filter(
@@ -173,6 +179,11 @@ def pause(row: Subscription, why: str = PAUSE) -> None:
         }
     }
     end_all(row)
+
+
+def stopped_for(row: Subscription) -> str:
+    """Why what the subscription gives is stopped; empty when it is not."""
+    return str((row.metadata.get("stopped") or {}).get("why", ""))
 
 
 def resume(row: Subscription) -> None:

@@ -15,8 +15,8 @@ import structlog
 from django.db import transaction
 
 from accounts.models import User
+from billing import allowing, dispatch, effects, ending, gateway, holders, prices, standing, subscriptions, terms
 from billing import checkout as checkouts
-from billing import dispatch, effects, ending, gateway, holders, prices, standing, subscriptions, terms
 from billing.models import Price, Subscription, SubscriptionStatus
 from billing.models.plans import Interval
 from billing.razorpay.client import Razorpay
@@ -152,7 +152,7 @@ def check_free(row: Subscription) -> None:
     """Refusal ``change_pending`` while another change waits, ``subscription_state`` when it can't be changed."""
     if row.next_price_id is not None or waiting_replacement(row) is not None:
         raise Refusal("change_pending")
-    if row.status in ENDED or "ended" in row.metadata:
+    if row.status in ENDED or "ended" in row.metadata or allowing.stopped_for(row) == allowing.DISPUTE:
         raise Refusal("subscription_state")
     if row.cancel_at_cycle_end:
         raise Refusal("change_pending", "It is to end with its cycle. Take that back first.")

@@ -15,6 +15,9 @@ from oneai.kit.clock import now
 
 FORWARD: Final = ("failed", "created", "authorized", "captured", "refunded")
 PAID: Final = frozenset({"captured", "refunded"})
+OVER: Final = frozenset({"won", "closed"})
+"""The dispute of a payment has ended without a loss."""
+LOST: Final = "lost"
 
 
 def _rank(status: str) -> int:
@@ -62,6 +65,11 @@ def is_paid(seen: wire.Payment) -> bool:
     return seen.status in PAID
 
 
+def is_disputed(row: Payment) -> bool:
+    """Whether its bank may take the money of a payment, or has taken it."""
+    return bool(row.dispute) and row.dispute not in OVER
+
+
 def take_effect(row: Payment, start: datetime | None = None, end: datetime | None = None) -> bool:
     """Say that what the payment buys is given now, for the cycle [start, end); False when it was before."""
     at = now()
@@ -72,12 +80,13 @@ def take_effect(row: Payment, start: datetime | None = None, end: datetime | Non
 
 
 def running(row: Subscription, at: datetime | None = None) -> Payment | None:
-    """The payment of the cycle that runs at ``at`` (now), unless all of it has gone back.
+    """The payment of the cycle that runs at ``at`` (now), unless all of it has gone back, by refunds or a lost dispute.
 
     Razorpay shows the next cycle as the current one before it is paid: what was paid for is in our rows.
     """
     at = at or now()
     paid = Payment.objects.filter(subscription=row, period_start__lte=at, period_end__gt=at).exclude(effect_at=None)
+    paid = paid.exclude(dispute=LOST)
     return paid.exclude(refunded_paise__gte=F("amount_paise")).order_by("-period_start").first()
 
 

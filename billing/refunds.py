@@ -50,7 +50,9 @@ def ask(payment: Payment, key: str, paise: int, *, reason: str = "", actor: str 
 
 
 def left_of(payment: Payment) -> int:
-    """What of a payment can still be given back, in paise."""
+    """What of a payment can still be given back, in paise: nothing of one that its bank may take or has taken."""
+    if payments.is_disputed(payment):
+        return 0
     asked = payment.refunds.exclude(status=FAILED).aggregate(paise=Sum("amount_paise"))["paise"] or 0
     return payment.amount_paise - max(int(asked), payment.refunded_paise)
 

@@ -6,12 +6,11 @@ closed without loss, it is given back; lost, it stays away. A refund of all of a
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.db import transaction
 
 from billing import allowing, differences, dispatch, payments, refunds, standing, subscriptions
 from billing.models import Payment
+from billing.payments import LOST, OVER
 from billing.razorpay.client import Razorpay
 from billing.razorpay.papers import Dispute
 from oneai.kit.clock import now
@@ -19,10 +18,6 @@ from quotas import grants
 from quotas.allowances import InvalidTerms
 from quotas.models import Grant
 from quotas.policy import TOKENS, UNITS
-
-OVER: Final = frozenset({"won", "closed"})
-LOST: Final = "lost"
-DISPUTE: Final = "dispute"
 
 
 def apply_dispute(razorpay: Razorpay, dispute_id: str) -> None:
@@ -73,7 +68,7 @@ def _stop(kept: Payment) -> None:
     row = kept.subscription
     if row is not None:
         row = subscriptions.again(row.pk)
-        allowing.pause(row, DISPUTE)
+        allowing.pause(row, allowing.DISPUTE)
         row.save()
         subscriptions.note(row, "disputed", payment=kept.razorpay_payment_id)
     elif kept.effect_at is not None:
@@ -87,7 +82,7 @@ def _give_again(kept: Payment) -> None:
     row = kept.subscription
     if row is not None:
         row = subscriptions.again(row.pk)
-        if (row.metadata.get("stopped") or {}).get("why") == DISPUTE:
+        if allowing.stopped_for(row) == allowing.DISPUTE:
             allowing.resume(row)
             row.save()
         subscriptions.note(row, "dispute_over", payment=kept.razorpay_payment_id)

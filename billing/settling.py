@@ -193,7 +193,7 @@ def _follow(row: Subscription, before: str, after: str) -> None:
         allowing.end_grace(row)
     if after == Status.PAUSED:
         allowing.pause(row)
-    elif before == Status.PAUSED and after == Status.ACTIVE:
+    elif before == Status.PAUSED and after == Status.ACTIVE and allowing.stopped_for(row) == allowing.PAUSE:
         allowing.resume(row)
     if after in ENDED and before not in ENDED:
         _ended(row)
@@ -214,7 +214,7 @@ def _waits(row: Subscription) -> None:
 
 def _ended(row: Subscription) -> None:
     """A paid cycle stays to its end, unless it was ended with a refund; what was never paid for ends at once."""
-    if (row.metadata.get("stopped") or {}).get("why") == allowing.PAUSE and "ended" not in row.metadata:
+    if allowing.stopped_for(row) == allowing.PAUSE and "ended" not in row.metadata:
         allowing.resume(row)
     allowing.end_grace(row)
     if not row.payments.exclude(period_start=None).exists():

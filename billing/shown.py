@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from billing import changing, checkout, ending, payments, standing, terms
+from billing import allowing, changing, checkout, ending, payments, standing, terms
 from billing.models import Subscription, SubscriptionStatus
 from billing.standing import ENDED, LIVE, OPEN, Holder
 from oneai.kit.clock import now
@@ -74,7 +74,7 @@ def can(row: Subscription) -> list[str]:
     waits = row.next_price_id is not None or changing.waiting_replacement(row) is not None
     if (row.cancel_at_cycle_end and row.cancel_sent_at is None) or waits:
         found.append("undo")
-    if not waits and not row.cancel_at_cycle_end:
+    if not waits and not row.cancel_at_cycle_end and allowing.stopped_for(row) != allowing.DISPUTE:
         found.append("update")
         if row.status == Status.ACTIVE:
             found.append("pause")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from billing import checkout, refunds, stopping
+from billing import checkout, ending, refunds, stopping
 from billing.models import Coupon, CouponUse, Difference, Pack, Payment, Purchase, Refund
 from billing.standing import Holder
 from oneai.kit import clock
@@ -210,6 +210,39 @@ def test_a_dispute_stops_a_plan_until_it_is_won(world: World, end: str, has: boo
     world.hear()
     assert tokens(user) == (PLUS if has else 50_000)
     assert not dead()
+
+
+def test_what_a_dispute_stops_is_neither_resumed_nor_changed_nor_given_back_by_who_began_it(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user, method="card_international")
+    paid = Payment.objects.get(subscription=row)
+    world.walk(row, "pause")
+    world.hear()
+    made = world.control(f"payment/{paid.razorpay_payment_id}/dispute", {})
+    world.hear()
+    world.walk(row, "resume")
+    world.hear()
+    row.refresh_from_db()
+    assert (str(row.status), tokens(user)) == ("active", 50_000)
+    assert refused(world.change, user, "pro") == "subscription_state"
+    assert refused(stopping.pause, Holder(user.pk)) == "subscription_state"
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    world.control(f"dispute/{made['id']}", {"status": "lost"})
+    world.hear()
+    world.reconcile()
+    assert (tokens(user), Refund.objects.count()) == (50_000, 0)
+
+
+def test_a_payment_whose_dispute_was_lost_pays_for_nothing_more(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user, method="card_international")
+    paid = Payment.objects.get(subscription=row)
+    made = world.control(f"payment/{paid.razorpay_payment_id}/dispute", {})
+    world.control(f"dispute/{made['id']}", {"status": "lost"})
+    world.hear()
+    assert tokens(user) == 50_000
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    assert ending.unused(row)[0] == 0 and not Refund.objects.exists()
 
 
 @pytest.mark.parametrize(("end", "left"), [("won", SMALL - 100_000), ("lost", -100_000)])
