@@ -70,7 +70,7 @@ def change(request: HttpRequest) -> HttpResponse:
             if request.method == "POST":
                 return _done(request, holder, changing.change(user, holder, code, interval, seats, when))
             wanted = changing.wish(user, row, code, interval, seats, when)
-            preview = change_preview.of(row, wanted)
+            preview = change_preview.of(holder, row, wanted)
         except Refusal as refusal:
             status = refused(form, refusal)
     elif given:

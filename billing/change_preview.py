@@ -12,6 +12,7 @@ from accounts.models import User
 from billing import changing, ending, gateway, payments, price_list, terms
 from billing.changing import Wish
 from billing.models import Price, Subscription, SubscriptionStatus
+from billing.standing import Holder
 from billing.terms import CYCLE_END
 from billing.wording import bought, day, interval, rupees
 
@@ -80,10 +81,10 @@ def offers(user: User, row: Subscription) -> list[Choice]:
     return found
 
 
-def of(row: Subscription, wanted: Wish) -> Preview:
+def of(holder: Holder, row: Subscription, wanted: Wish) -> Preview:
     """What ``wanted`` comes to, at this moment."""
     later = wanted.when == CYCLE_END
-    in_place = _is_in_place(row, wanted.price)
+    in_place = _is_in_place(holder, row, wanted.price)
     share = terms.proration(row, wanted.price, wanted.seats)
     tokens = price_list.tokens_of(wanted.price.terms["limits"])
     whole = terms.amount(wanted.price, wanted.seats)
@@ -103,9 +104,9 @@ def of(row: Subscription, wanted: Wish) -> Preview:
     )
 
 
-def _is_in_place(row: Subscription, price: Price) -> bool:
+def _is_in_place(holder: Holder, row: Subscription, price: Price) -> bool:
     """Whether ``changing.change`` changes the mandate itself. Razorpay may still refuse; then nothing was charged."""
-    return changing._has_mandate_that_changes(row) and price.interval == row.price.interval
+    return changing._has_mandate_that_changes(row, holder) and price.interval == row.price.interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,15 +104,21 @@ def change(user: User, holder: Holder, code: str, interval: str, seats: int | No
     razorpay = gateway.razorpay()
     row = current(holder)
     wanted = wish(user, row, code, interval, seats, when)
-    if _has_mandate_that_changes(row) and wanted.price.interval == row.price.interval:
+    if _has_mandate_that_changes(row, holder) and wanted.price.interval == row.price.interval:
         found = _in_place(razorpay, row, wanted)
         if found is not None:
             return found
     return _replace(razorpay, holder, row, wanted)
 
 
-def _has_mandate_that_changes(row: Subscription) -> bool:
-    return row.status == Status.ACTIVE and row.payment_method == "card" and row.international
+def _has_mandate_that_changes(row: Subscription, holder: Holder) -> bool:
+    """Whose card it is decides what it is charged: who has a team now does not raise what its owner before pays."""
+    return (
+        row.user_id == holder.user_id
+        and row.status == Status.ACTIVE
+        and row.payment_method == "card"
+        and row.international
+    )
 
 
 # In place ----------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from accounts import teams
-from accounts.models import User
-from billing import checkout, holders, reconciling, shown, stopping
+from accounts.models import Membership, User
+from billing import changing, checkout, holders, reconciling, shown, stopping
 from billing.models import Difference, Payment, Refund, Subscription
 from billing.standing import Holder
 from tests.billing.test_subscribing import FREE, PLUS, PRO, refused
@@ -332,3 +332,16 @@ def test_without_a_subscription_there_is_nothing_to_change(world: World) -> None
         assert refused(call, holder) == "no_subscription"
     assert refused(stopping.undo, holder, "") == "no_subscription"
     assert refused(stopping.cancel, holder, "now", "", "") == "no_subscription"
+
+
+def test_who_has_a_team_now_can_not_raise_what_its_owner_before_is_charged(world: World) -> None:
+    owner, heir = world.person(), world.person()
+    team = teams.create_team(owner, "Circle", seats=3)
+    Membership.objects.create(team=team, user=heir)
+    row = checkout.subscribe(owner, Holder(owner.pk, team.pk), "team", "month", seats=3)
+    world.pay(row, **INTERNATIONAL)
+    world.hear()
+    teams.transfer(owner, team.pk, heir.pk)
+    found = changing.change(heir, Holder(heir.pk, team.pk), "", "", 100, "now")
+    assert (found.way, found.replacement.user_id) == ("replaced", heir.pk)
+    assert Payment.objects.filter(user=owner).count() == 1 and again(row).quantity == 3
