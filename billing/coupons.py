@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
-from billing.models import Coupon, CouponUse, Purchase, Subscription
+from billing.models import Coupon, CouponUse, Purchase, Refund, Subscription
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
 from quotas import grants
+from quotas.allowances import InvalidTerms
 
 LONGEST: Final = 40
 LEAST_PAISE: Final = 100
@@ -75,11 +76,27 @@ def use(row: Subscription) -> None:
     if bonus:
         grants.grant(
             row.team_id or row.user_id,
-            f"sub:{row.pk}:bonus",
+            _bonus(row),
             {"tokens": bonus},
             until=now() + timedelta(days=365),
             note=f"Coupon {row.coupon_use.coupon.code}",
         )
+
+
+def take_back(row: Subscription, refund: Refund) -> None:
+    """Money of the cycle that a coupon's bonus came with goes back: so does the bonus, in the same proportion."""
+    paid = refund.payment
+    earlier = row.payments.filter(period_start__lt=paid.period_start)
+    if row.coupon_use is None or not row.coupon_use.coupon.bonus_tokens or earlier.exists():
+        return
+    try:
+        grants.refund(_bonus(row), refund.key, refund.amount_paise, paid.amount_paise)
+    except InvalidTerms:  # it was never given
+        return
+
+
+def _bonus(row: Subscription) -> str:
+    return f"sub:{row.pk}:bonus"
 
 
 def use_for(purchase: Purchase) -> None:

@@ -13,7 +13,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Q
 
-from billing import allowing, cycles, gateway, payments, refunds, standing, subscriptions
+from billing import allowing, coupons, cycles, gateway, payments, refunds, standing, subscriptions
 from billing.models import Refund, Subscription, SubscriptionStatus
 from billing.proration import remaining
 from billing.razorpay.client import Razorpay
@@ -55,6 +55,8 @@ def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> Ref
     refund = None
     if cycle is not None and back:
         refund = refunds.ask(cycle, f"end-{row.pk.hex}", back, reason=reason or "Ended before its time", actor=actor)
+    if refund is not None:
+        coupons.take_back(row, refund)
     allowing.end_all(row)
     row.metadata = row.metadata | {"ended": {"at": utc_text(now()), "why": why or "asked"}}
     row.cancel_at_cycle_end, row.cancel_reason = False, reason or row.cancel_reason

@@ -258,6 +258,18 @@ def test_a_dispute_stops_a_topup_until_it_is_won(world: World, end: str, left: i
     assert extra(user) == left
 
 
+def test_the_bonus_of_a_coupon_goes_back_with_the_money_of_the_plan(world: World) -> None:
+    Coupon.objects.create(code="PRESENT", bonus_tokens=100_000)
+    user = world.person()
+    row = world.subscribe(user, coupon="PRESENT")
+    world.pay(row)
+    world.hear()
+    assert extra(user) == 100_000
+    world.pass_time(days=15)
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    assert 40_000 < extra(user) < 60_000
+
+
 # Trials ------------------------------------------------------------------------------------------
 def test_a_trial_is_given_once_a_person_and_paid_for_when_it_ends(world: World) -> None:
     from allauth.account.models import EmailAddress
