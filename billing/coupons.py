@@ -34,9 +34,9 @@ def reserve(user_id: UUID, code: str, paise: int, *, plan: str = "") -> CouponUs
         raise _no("The coupon is for something else.")
     if plan and not coupon.razorpay_offer_id and (coupon.percent or coupon.amount_paise):
         raise _no("The coupon is for packs of tokens.")
-    mine = CouponUse.objects.filter(coupon=coupon, user_id=user_id, released_at=None)
-    if mine.exclude(used_at=None).count() >= coupon.uses_per_user:
+    if _is_used_up(coupon, user_id):
         raise _no("You have used this coupon.")
+    mine = CouponUse.objects.filter(coupon=coupon, user_id=user_id, released_at=None)
     open_use = mine.filter(used_at=None).order_by("created_at").first()
     if open_use is not None and not _is_taken(open_use):
         open_use.discount_paise = discount(coupon, paise)
@@ -49,6 +49,18 @@ def reserve(user_id: UUID, code: str, paise: int, *, plan: str = "") -> CouponUs
     if not Coupon.objects.filter(free, pk=coupon.pk).update(uses=F("uses") + 1):
         raise _no("The coupon has been used up.")
     return CouponUse.objects.create(coupon=coupon, user_id=user_id, discount_paise=discount(coupon, paise))
+
+
+def _is_used_up(coupon: Coupon, user_id: UUID) -> bool:
+    """Whether the person has paid as often with the coupon as anybody may, also with an order that had lost it."""
+    used = CouponUse.objects.filter(coupon=coupon, user_id=user_id).exclude(used_at=None)
+    return used.count() >= coupon.uses_per_user
+
+
+def is_spent(purchase: Purchase) -> bool:
+    """Whether an order is paid so late that its coupon has been free again, and was used up with other orders."""
+    use = purchase.coupon_use
+    return use is not None and use.released_at is not None and _is_used_up(use.coupon, use.user_id)
 
 
 def _is_taken(use: CouponUse) -> bool:

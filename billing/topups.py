@@ -23,6 +23,7 @@ from quotas import grants, reading
 CREATING, CREATED, ATTEMPTED, PAID = "creating", "created", "attempted", "paid"
 STATES: Final = (CREATING, CREATED, ATTEMPTED, PAID)
 DOUBLE: Final = "The order was paid twice: this payment came second."
+COUPON_SPENT: Final = "The order had lost its coupon, which has been used up since."
 
 
 def on_sale() -> list[Pack]:
@@ -172,6 +173,8 @@ def _settle(row: Purchase, seen: wire.Order, found: list[wire.Payment]) -> None:
             )
         elif row.credited_at is not None:
             refunds.ask(kept, f"double-{payment.id}", kept.amount_paise, reason=DOUBLE)
+        elif coupons.is_spent(row):
+            refunds.ask(kept, f"coupon-{payment.id}", kept.amount_paise, reason=COUPON_SPENT)
         else:
             _give(row, kept)
     said = seen.status if seen.status in STATES else row.status
@@ -193,8 +196,3 @@ def _give(row: Purchase, kept: Payment) -> None:
     grants.grant(to, refunds.cause_of(kept), amounts, until=until, note=row.pack.name)
     row.credited_at = now()
     coupons.use_for(row)
-
-
-def expire(row: Purchase) -> None:
-    """An order that nobody has paid for days: its coupon is free again. Paid later it still gives its tokens."""
-    coupons.release(row)

@@ -258,6 +258,23 @@ def test_a_dispute_stops_a_topup_until_it_is_won(world: World, end: str, left: i
     assert extra(user) == left
 
 
+def test_a_coupon_for_one_order_is_not_had_twice_by_paying_an_old_order_late(world: World) -> None:
+    code = coupon(percent=50).code
+    user = world.person()
+    old = world.order(user, coupon=code)
+    world.pass_time(days=4)
+    world.reconcile()
+    new = world.order(user, coupon=code)
+    for row in (new, old):
+        pay(world, row)
+        world.hear()
+    assert refused(world.order, user, coupon=code) == "coupon_not_valid"
+    world.reconcile()
+    assert extra(user) == SMALL
+    back = Refund.objects.get()
+    assert (back.payment.purchase_id, back.amount_paise, back.status) == (old.pk, old.amount_paise, "processed")
+
+
 def test_the_bonus_of_a_coupon_goes_back_with_the_money_of_the_plan(world: World) -> None:
     Coupon.objects.create(code="PRESENT", bonus_tokens=100_000)
     user = world.person()
