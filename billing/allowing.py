@@ -95,10 +95,19 @@ def give_trial(row: Subscription, start: datetime, end: datetime) -> bool:
     return True
 
 
-def bridge(row: Subscription, start: datetime) -> None:
-    """Give the days of grace from ``start`` on, on which a subscription that takes over is charged first."""
-    if not was_given(row, f"sub:{row.pk}:{GRACE}"):
-        _bridge(row, start, limits_of(row.terms, row.quantity), now())
+def bridge(row: Subscription, start: datetime, before: Subscription) -> None:
+    """Give the days of grace from ``start`` on, on which ``row``, which takes over from ``before``, is charged first.
+
+    Nothing of it has been paid for yet, so none of its limits is larger there than that of ``before``.
+    """
+    if was_given(row, f"sub:{row.pk}:{GRACE}"):
+        return
+    had = {(each["scope"], each["unit"]): each["limit"] for each in limits_of(before.terms, before.quantity)}
+    limits = []
+    for each in limits_of(row.terms, row.quantity):
+        both = [limit for limit in (each["limit"], had.get((each["scope"], each["unit"]))) if limit is not None]
+        limits.append(each | {"limit": min(both, default=None)})
+    _bridge(row, start, limits, now())
 
 
 def _bridge(row: Subscription, start: datetime, limits: Sequence[Limit], at: datetime) -> None:

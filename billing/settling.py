@@ -209,7 +209,7 @@ def _waits(row: Subscription) -> None:
     if not old.cancel_at_cycle_end and "ended" not in old.metadata and old.status not in ENDED:
         ending.end_with_cycle(old, reason=f"{row.plan.name} takes over", actor="")
         old.save()
-    allowing.bridge(row, row.starts_at)
+    allowing.bridge(row, row.starts_at, old)
 
 
 def _ended(row: Subscription) -> None:

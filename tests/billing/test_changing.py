@@ -251,6 +251,16 @@ def test_who_has_ended_can_subscribe_again(world: World) -> None:
     assert (str(row.status), tokens(user)) == ("active", PRO)
 
 
+def test_the_days_before_a_first_charge_give_no_more_than_what_was_paid_for_before(world: World) -> None:
+    user = world.person()
+    world.subscribed(user, method="upi")
+    found = world.change(user, "team", seats=10, when="cycle_end")
+    world.pay(found.replacement, method="upi")
+    world.hear()
+    world.pass_time(days=31)
+    assert tokens(user) == PLUS // 10
+
+
 # Seats, pause --------------------------------------------------------------------------------------
 def test_seats_multiply_price_and_quota_and_more_of_them_cost_the_rest_of_the_cycle(world: World) -> None:
     user = world.person()
