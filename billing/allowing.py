@@ -66,6 +66,7 @@ def give_cycle(row: Subscription, terms: Terms, quantity: int, start: datetime, 
         return False
     end_grace(row)
     row.metadata = {name: value for name, value in row.metadata.items() if name != "stopped"}
+    _note_anchor(row, start)
     for span in cycles.spans(start, end, limits):
         _assign(row, terms, span, source, at, anchor=start)
     _assign(row, terms, cycles.grace(start, end, limits), f"{source}:{GRACE}", at)
@@ -89,10 +90,25 @@ def give_trial(row: Subscription, start: datetime, end: datetime) -> bool:
     if was_given(row, source) or end <= at:
         return False
     span = cycles.trial(start, end, limits_of(row.terms, row.quantity))
+    _note_anchor(row, start)
     _assign(row, row.terms, span, source, at, anchor=start)
     _bridge(row, end, span.limits, at)
     row.allowed_until = end
     return True
+
+
+def _note_anchor(row: Subscription, start: datetime) -> None:
+    """Note how the account's months were counted before this subscription began them anew."""
+    if "months" not in row.metadata:
+        before = allowances.anchor_of(receiver(row)).isoformat()
+        row.metadata = row.metadata | {"months": {"before": before, "begun": start.isoformat()}}
+
+
+def count_as_before(row: Subscription) -> None:
+    """Count the account's months as before ``row``, which is ended and paid back: it bought no new month for free."""
+    noted = row.metadata.get("months")
+    if noted and allowances.anchor_of(receiver(row)) == datetime.fromisoformat(noted["begun"]):
+        allowances.count_from(receiver(row), datetime.fromisoformat(noted["before"]), f"sub:{row.pk}")
 
 
 def bridge(row: Subscription, start: datetime, before: Subscription) -> None:

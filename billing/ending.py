@@ -58,6 +58,7 @@ def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> Ref
     if refund is not None:
         coupons.take_back(row, refund)
     allowing.end_all(row)
+    allowing.count_as_before(row)
     row.metadata = row.metadata | {"ended": {"at": utc_text(now()), "why": why or "asked"}}
     row.cancel_at_cycle_end, row.cancel_reason = False, reason or row.cancel_reason
     row.next_price = row.next_quantity = None

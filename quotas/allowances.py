@@ -143,6 +143,19 @@ def end(user_id: UUID, source: str) -> int:
     return ended
 
 
+def anchor_of(user_id: UUID) -> datetime:
+    """From when on the account's periods are counted."""
+    anchor: datetime = holding.read_accounts(user_id)[0]["anchor"]
+    return anchor
+
+
+def count_from(user_id: UUID, anchor: datetime, source: str) -> None:
+    """Count the account's periods from ``anchor`` again: what was used in the one that runs then is still used."""
+    at = Book.open([user_id]).at
+    QuotaAccount.objects.filter(user_id=user_id).update(anchor=anchor)
+    _follow(Book.open([user_id], at=at), user_id, f"anchor:{source}")
+
+
 def set_default(
     plan: str, limits: Sequence[Limit], rates: Mapping[str, int | None], patterns: Sequence[str], source: str
 ) -> Allowance:

@@ -9,6 +9,7 @@ from accounts.models import Membership, User
 from billing import changing, checkout, holders, reconciling, shown, stopping
 from billing.models import Difference, Payment, Refund, Subscription
 from billing.standing import Holder
+from quotas import audit, reading
 from tests.billing.test_subscribing import FREE, PLUS, PRO, refused
 from tests.billing.world import World, dead, live, spend, tokens
 
@@ -259,6 +260,18 @@ def test_the_days_before_a_first_charge_give_no_more_than_what_was_paid_for_befo
     world.hear()
     world.pass_time(days=31)
     assert tokens(user) == PLUS // 10
+
+
+def test_subscribing_and_ending_at_once_begins_no_new_month_of_the_free_plan(world: World) -> None:
+    user = world.person()
+    spend(user, FREE)
+    row = world.subscribed(user)
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    assert again(row).payments.get().refunds.exists()
+    left = next(each for each in reading.standing(user.pk).limits if (each.scope, each.unit) == ("*", "tokens"))
+    assert (left.limit, left.used) == (FREE, FREE)
+    world.subscribed(user, "pro")
+    assert reading.standing(user.pk).limits[0].used == 0 and not audit.replay(user.pk, lock=False)
 
 
 # Seats, pause --------------------------------------------------------------------------------------
