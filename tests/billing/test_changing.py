@@ -6,10 +6,10 @@ import pytest
 
 from accounts import teams
 from accounts.models import Membership, User
-from billing import changing, checkout, holders, reconciling, shown, stopping
+from billing import changing, checkout, ending, holders, reconciling, shown, stopping
 from billing.models import Difference, Payment, Refund, Subscription
 from billing.standing import Holder
-from quotas import audit, reading
+from quotas import allowances, audit, reading
 from tests.billing.test_subscribing import FREE, PLUS, PRO, refused
 from tests.billing.world import World, dead, live, spend, tokens
 
@@ -368,3 +368,14 @@ def test_who_has_a_team_now_can_not_raise_what_its_owner_before_is_charged(world
     found = changing.change(heir, Holder(heir.pk, team.pk), "", "", 100, "now")
     assert (found.way, found.replacement.user_id) == ("replaced", heir.pk)
     assert Payment.objects.filter(user=owner).count() == 1 and again(row).quantity == 3
+
+
+def test_what_was_used_up_is_not_given_back_to_who_has_joined_a_team_since(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    spend(user, PLUS)
+    team = teams.create_team(user, "Circle")
+    allowances.assign(team.pk, "team", [{"scope": "*", "unit": "tokens", "limit": 9_000_000}], {}, ["*"], "test")
+    assert (tokens(user), ending.unused(row)[0]) == (9_000_000, 0)
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    assert not Refund.objects.exists()
