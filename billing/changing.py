@@ -15,7 +15,19 @@ import structlog
 from django.db import transaction
 
 from accounts.models import User
-from billing import allowing, dispatch, effects, ending, gateway, holders, prices, standing, subscriptions, terms
+from billing import (
+    allowing,
+    dispatch,
+    effects,
+    ending,
+    gateway,
+    holders,
+    payments,
+    prices,
+    standing,
+    subscriptions,
+    terms,
+)
 from billing import checkout as checkouts
 from billing.models import Price, Subscription, SubscriptionStatus
 from billing.models.plans import Interval
@@ -112,12 +124,16 @@ def change(user: User, holder: Holder, code: str, interval: str, seats: int | No
 
 
 def _has_mandate_that_changes(row: Subscription, holder: Holder) -> bool:
-    """Whose card it is decides what it is charged: who has a team now does not raise what its owner before pays."""
+    """Whether Razorpay may change it: an international card's, for a cycle whose money is there.
+
+    Whose card it is decides what it is charged: who has a team now does not raise what its owner before pays.
+    """
     return (
         row.user_id == holder.user_id
         and row.status == Status.ACTIVE
         and row.payment_method == "card"
         and row.international
+        and payments.running(row) is not None
     )
 
 

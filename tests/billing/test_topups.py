@@ -240,6 +240,7 @@ def test_a_payment_whose_dispute_was_lost_pays_for_nothing_more(world: World) ->
     made = world.control(f"payment/{paid.razorpay_payment_id}/dispute", {})
     world.control(f"dispute/{made['id']}", {"status": "lost"})
     world.hear()
+    assert world.change(user, "pro").way == "replaced"  # a part of the price would be paid for a part of nothing
     assert tokens(user) == 50_000
     stopping.cancel(Holder(user.pk), "now", "", "her")
     assert ending.unused(row)[0] == 0 and not Refund.objects.exists()
