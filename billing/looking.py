@@ -90,5 +90,7 @@ def refund(report: Report, key: str) -> None:
 
 
 def _refund_state(razorpay_id: str) -> State:
-    row = Refund.objects.filter(razorpay_refund_id=razorpay_id).first()
-    return {"status": row.status, "amount_paise": row.amount_paise} if row else {}
+    row = Refund.objects.filter(razorpay_refund_id=razorpay_id).select_related("payment").first()
+    if row is None:
+        return {}
+    return {"status": row.status, "amount_paise": row.amount_paise, "of_payment": row.payment.refunded_paise}

@@ -13,11 +13,12 @@ import structlog
 
 from billing import differences, dispatch, effects, ending, gateway, looking, overdue, payments, refunds, subscriptions
 from billing.looking import Report
-from billing.models import Payment, Purchase, Subscription
+from billing.models import Payment, Purchase, Refund, Subscription
 from billing.razorpay.client import Razorpay
 from billing.razorpay.errors import NotFound, NotOffered, RazorpayError
 from billing.razorpay.once import NOTE, made_since
 from billing.razorpay.wire import Payment as SeenPayment
+from billing.razorpay.wire import Refund as SeenRefund
 from billing.razorpay.wire import Subscription as SeenSubscription
 from oneai.kit.clock import now
 
@@ -115,9 +116,15 @@ def _their_orders(razorpay: Razorpay, since: datetime, report: Report) -> None:
 def _their_refunds(razorpay: Razorpay, since: datetime, report: Report) -> None:
     for seen in razorpay.refunds(since):
         row = refunds.find(seen)
-        if row is not None and (row.status == seen.status or row.status in (refunds.PROCESSED, refunds.FAILED)):
+        if row is not None and _is_refund_as_seen(row, seen):
             continue
         looking.refund(report, seen.id)
+
+
+def _is_refund_as_seen(row: Refund, seen: SeenRefund) -> bool:
+    """Whether the refund is known, and its payment, which may be much older, has been seen since it was made."""
+    ended = row.status == seen.status or row.status in (refunds.PROCESSED, refunds.FAILED)
+    return ended and row.payment.refunded_paise >= refunds.made_of(row.payment)
 
 
 def _their_disputes(razorpay: Razorpay, since: datetime, report: Report) -> None:

@@ -57,6 +57,12 @@ def left_of(payment: Payment) -> int:
     return payment.amount_paise - max(int(asked), payment.refunded_paise)
 
 
+def made_of(payment: Payment) -> int:
+    """What of a payment Razorpay has said that it gave back or will, in paise."""
+    made = payment.refunds.exclude(status=FAILED).exclude(razorpay_refund_id=None)
+    return int(made.aggregate(paise=Sum("amount_paise"))["paise"] or 0)
+
+
 def take_back(row: Refund) -> None:
     """Take from the account what a top-up's payment bought, in the refund's proportion; once a refund."""
     payment = row.payment

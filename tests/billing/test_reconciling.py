@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import User
+from billing import reconciling, refunds
 from billing.models import Difference, Payment, Subscription
 from oneai.kit import clock
 from tests.billing.test_changing import again
@@ -56,8 +57,6 @@ def test_the_workers_own_pass_sees_a_renewal_that_is_overdue(world: World) -> No
     row = world.subscribed(user)
     world.pass_time(days=45)
     world.forget_events()
-    from billing import reconciling
-
     assert reconciling.reconcile_due() > 0
     assert (again(row).paid_count, tokens(user)) == (2, PLUS)
 
@@ -81,6 +80,19 @@ def test_an_order_that_was_paid_unheard_is_credited(world: World) -> None:
     world.reconcile()
     world.reconcile()
     assert extra(user) == SMALL
+
+
+def test_a_refund_of_an_old_payment_that_was_not_heard_of_is_written_into_the_payment(world: World) -> None:
+    user = world.person()
+    paid = bought(world, user)
+    world.pass_time(days=20)
+    refunds.ask(paid, "refund-for-a-test", paid.amount_paise)
+    refunds.send_due()
+    world.forget_events()
+    report = reconciling.reconcile()
+    paid.refresh_from_db()
+    assert (paid.status, paid.refunded_paise) == ("refunded", paid.amount_paise)
+    assert report.repaired and not reconciling.reconcile().repaired
 
 
 def test_a_dispute_that_was_not_heard_of_is_found(world: World) -> None:
