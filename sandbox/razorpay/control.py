@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Awaitable, Callable, Iterable
@@ -144,12 +145,15 @@ def _chosen(account: Account, asked: Asked) -> list[Event]:
 
 
 async def events(request: web.Request) -> web.Response:
-    """Every event, oldest first; `?event=`, `?state=`, `?about=` (an id in the body), `?brief=1` narrow."""
+    """Every event, oldest first; `?event=`, `?state=`, `?about=` (an id in the body), `?skip=`, `?brief=1` narrow."""
     account = account_of(request)
+    skip = request.query.get("skip", "0")
+    if not skip.isdecimal():
+        raise Refused("skip: how many of the oldest to leave out")
     name, state, about = (request.query.get(key) for key in ("event", "state", "about"))
     found = [
         event.as_json(with_body=request.query.get("brief") is None)
-        for event in account.events
+        for event in itertools.islice(account.events, int(skip), None)
         if (name is None or event.name == name)
         and (state is None or event.state == state)
         and (about is None or about.encode() in event.body)
@@ -222,12 +226,18 @@ def _put(body: dict[str, Any], path: list[str], value: Any) -> None:
 
 # Faults, habits, reset ---------------------------------------------------------------------------
 async def fault(request: web.Request) -> web.Response:
-    """Orders a `fault` for the next `times` calls of a `method` and `path` below /v1, of which * is any part."""
+    """Orders a `fault` for the next `times` calls of a `method` and `path` below /v1, of which * is any part.
+
+    `clear` forgets what was ordered before, and orders nothing.
+    """
     service = service_of(request)
     if request.method == "GET":
         return answer({"meanings": FAULTS, "ordered": [one.as_json() for one in service.faults]})
     asked = Asked(await fields(request))
-    asked.only("fault", "method", "path", "times", "every", "after", "seconds")
+    asked.only("fault", "method", "path", "times", "every", "after", "seconds", "clear")
+    if asked.flag("clear", False):
+        service.faults.clear()
+        return answer({"ordered": []})
     service.faults.append(
         Fault(
             one_of(asked, "fault", FAULTS, ""),
