@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import random
 from typing import Any
 
 import pytest
@@ -294,34 +292,6 @@ def _first_cycle(world: World) -> tuple[User, list[dict[str, Any]]]:
     return user, world.events(about=row.razorpay_subscription_id or "") or world.events()
 
 
-def _facts(user: User) -> Any:
-    """What a state comes to, without what differs from person to person."""
-    found = state(user)
-    return (
-        found["label"],
-        [row[:4] for row in found["subscriptions"]],
-        sorted(pay[1:5] for pay in found["payments"]),
-        found["allowances"],
-    )
-
-
-def test_the_events_of_a_cycle_come_to_the_same_in_any_order(world: World, full: bool) -> None:
-    user, events = _first_cycle(world)
-    events = world.events()
-    world.hear(events)
-    wanted = _facts(user)
-    assert wanted[0] == ("plus", "active")
-    orders = list(itertools.permutations(range(len(events)))) if full else []
-    chosen = random.Random(7)
-    for number in range(len(orders) or 12):
-        user, _ = _first_cycle(world)
-        mine = world.events()
-        order = orders[number] if orders else chosen.sample(range(len(mine)), len(mine))
-        for place in order:
-            world.hear([mine[place]] * chosen.randint(1, 2))
-        assert _facts(user) == wanted, [mine[place]["event"] for place in order]
-
-
 def test_each_single_event_but_those_of_failures_is_enough(world: World) -> None:
     _, events = _first_cycle(world)
     for place in range(len(events)):
@@ -329,19 +299,6 @@ def test_each_single_event_but_those_of_failures_is_enough(world: World) -> None
         world.hear([mine[place]])
         assert tokens(user) == PLUS, mine[place]["event"]
         world.forget_events()
-
-
-def test_when_every_event_was_lost_one_pass_of_the_reconciler_comes_to_the_same(world: World) -> None:
-    user, _ = _first_cycle(world)
-    world.hear()
-    wanted = _facts(user)
-    other, _ = _first_cycle(world)
-    world.forget_events()
-    report = world.reconcile()
-    assert report.repaired and not report.failed
-    assert _facts(other) == wanted
-    assert not world.reconcile().repaired
-    assert Difference.objects.exclude(repaired_at=None).exists()
 
 
 def test_a_stale_look_never_overwrites_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
