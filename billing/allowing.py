@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
-from billing import cycles
+from billing import cycles, payments
 from billing.cycles import Limit, Span
 from billing.models import Payment, Subscription
 from billing.proration import remaining
@@ -275,6 +275,7 @@ def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
     stopped = row.metadata.get("stopped")
     held = {_key(each): each["limit"] for each in (stopped["left"] if stopped else in_force(row))}
     used = {} if stopped else _used(row)
+    changed = bool(payments.of_changes(row, cycle))
     found = []
     for each in limits_of(row.terms, row.quantity):
         limit = each["limit"]
@@ -282,7 +283,9 @@ def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
             continue
         has = held.get(_key(each), 0)
         left = limit if has is None else max(0, min(limit, has - used.get(_key(each), 0)))
-        found.append((left + later * limit, whole * limit))
+        # A month whose plan was changed in its middle has a part of the new limits: it is all that was sold.
+        month = min(limit, has) if has and changed else limit
+        found.append((left + later * limit, month + (whole - 1) * limit))
     return found
 
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from billing import allowing, coupons, cycles, gateway, payments, refunds, standing, subscriptions
-from billing.models import Refund, Subscription, SubscriptionStatus
+from billing.models import Payment, Refund, Subscription, SubscriptionStatus
 from billing.proration import remaining
 from billing.razorpay.client import Razorpay
 from billing.razorpay.errors import BadRequest, RazorpayError
@@ -32,40 +32,54 @@ SENT_BEFORE: Final = timedelta(hours=72)
 def unused(row: Subscription) -> tuple[int, int]:
     """What would be given back if it ended now, and what was paid for the running cycle, in paise.
 
-    The smaller of the time and the quota that are left, in proportion, rounded down.
+    The smaller of the time and the quota that are left, in proportion, rounded down; of each payment by itself,
+    those for changes in the middle of the cycle among them.
     """
+    parts = _unused_parts(row)
+    return sum(back for _, back in parts), sum(payment.amount_paise for payment, _ in parts)
+
+
+def _unused_parts(row: Subscription) -> list[tuple[Payment, int]]:
+    """The payments of the running cycle, that of the cycle first, and what would be given back of each."""
     cycle = payments.running(row)
     if cycle is None or cycle.period_start is None or cycle.period_end is None:
-        return 0, 0
-    time_left = remaining(cycle.period_start, cycle.period_end, now())
-    back = cycles.unused(cycle.amount_paise, time_left, allowing.quota_left(row, cycle))
-    return min(back, refunds.left_of(cycle)), cycle.amount_paise
+        return []
+    at, shares, found = now(), allowing.quota_left(row, cycle), []
+    for payment in (cycle, *payments.of_changes(row, cycle)):
+        begins = cycle.period_start if payment == cycle else payment.paid_at or cycle.period_start
+        if begins + timedelta(seconds=1) > cycle.period_end:
+            continue
+        back = cycles.unused(payment.amount_paise, remaining(begins, cycle.period_end, at), shares)
+        found.append((payment, min(back, refunds.left_of(payment))))
+    return found
 
 
-def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> Refund | None:
+def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> list[Refund]:
     """End what ``row`` gives, have the unused part refunded, and have Razorpay told; the caller saves ``row``.
 
     In the caller's transaction, under the lock. ``why`` is ``replaced`` when another one took over. A second call
-    changes nothing.
+    changes nothing. The refunds that were asked for.
     """
     if "ended" in row.metadata:
-        return None
-    back, _ = unused(row)
-    cycle = payments.running(row)
-    refund = None
-    if cycle is not None and back:
-        refund = refunds.ask(cycle, f"end-{row.pk.hex}", back, reason=reason or "Ended before its time", actor=actor)
-    if refund is not None:
-        coupons.take_back(row, refund)
+        return []
+    asked = []
+    for number, (payment, back) in enumerate(_unused_parts(row)):
+        key = f"end-{payment.pk.hex}" if number else f"end-{row.pk.hex}"
+        why_back = reason or "Ended before its time"
+        refund = refunds.ask(payment, key, back, reason=why_back, actor=actor) if back else None
+        if refund is not None:
+            asked.append(refund)
+            if not number:
+                coupons.take_back(row, refund)
     allowing.end_all(row)
     allowing.count_as_before(row)
     row.metadata = row.metadata | {"ended": {"at": utc_text(now()), "why": why or "asked"}}
     row.cancel_at_cycle_end, row.cancel_reason = False, reason or row.cancel_reason
     row.next_price = row.next_quantity = None
     subscriptions.note(
-        row, "end_now", actor=actor, reason=reason, refund_paise=refund.amount_paise if refund else 0, why=why
+        row, "end_now", actor=actor, reason=reason, refund_paise=sum(one.amount_paise for one in asked), why=why
     )
-    return refund
+    return asked
 
 
 def end_with_cycle(row: Subscription, *, reason: str, actor: str) -> None:

@@ -90,6 +90,14 @@ def running(row: Subscription, at: datetime | None = None) -> Payment | None:
     return paid.exclude(refunded_paise__gte=F("amount_paise")).order_by("-period_start").first()
 
 
+def of_changes(row: Subscription, cycle: Payment) -> list[Payment]:
+    """What was paid for changes at once in the middle of ``cycle``, and has not all gone back."""
+    paid = Payment.objects.filter(
+        subscription=row, period_start=None, paid_at__gte=cycle.period_start, paid_at__lt=cycle.period_end
+    ).exclude(effect_at=None)
+    return list(paid.exclude(refunded_paise__gte=F("amount_paise")).order_by("paid_at", "id"))
+
+
 def unrefund(row: Payment, paise: int) -> None:
     """A refund of ``paise`` has failed: the payment has its money again."""
     left = max(0, row.refunded_paise - paise)

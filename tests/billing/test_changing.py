@@ -44,6 +44,25 @@ def test_an_international_card_is_changed_in_place_for_the_difference(world: Wor
     assert tokens(user) == PRO and not dead()
 
 
+def test_an_end_after_a_change_gives_back_what_the_change_cost_too(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user, **INTERNATIONAL)
+    world.pass_time(days=15)
+    world.change(user, "pro")
+    cycle, extra = Payment.objects.filter(subscription=row).order_by("created_at")
+    row = again(row)
+    back, paid = ending.unused(row)
+    assert paid == cycle.amount_paise + extra.amount_paise
+    # Half of the cycle is left, and all of what the change cost, but for the minutes between.
+    assert cycle.amount_paise * 45 // 100 + extra.amount_paise * 95 // 100 < back <= paid
+    stopping.cancel(Holder(user.pk), "now", "not for me", "her")
+    world.reconcile()
+    world.hear()
+    given = {each.razorpay_payment_id: each.refunded_paise for each in Payment.objects.filter(subscription=row)}
+    assert 0 < given[cycle.razorpay_payment_id] < cycle.amount_paise * 55 // 100
+    assert extra.amount_paise * 95 // 100 < given[extra.razorpay_payment_id] <= extra.amount_paise
+
+
 def test_a_change_whose_charge_fails_changes_nothing(world: World) -> None:
     user = world.person()
     row = world.subscribed(user, **INTERNATIONAL)
