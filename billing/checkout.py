@@ -85,7 +85,8 @@ def subscribe(
 
 def sold_to(user: User, code: str) -> Plan:
     """The plan ``code``, if it is sold to ``user``. Refusal ``plan_not_found``."""
-    plan = Plan.objects.filter(code=code, is_active=True).first()
+    # PostgreSQL takes no U+0000, and no code has one.
+    plan = None if "\0" in code else Plan.objects.filter(code=code, is_active=True).first()
     if plan is None or plan.code == plans.DEFAULT_PLAN or plan.only_for_id not in (None, user.pk):
         raise Refusal("plan_not_found", param="plan")
     return plan

@@ -88,11 +88,18 @@ def _excerpt(text: str, low: str, wanted: list[str]) -> tuple[str, SafeString]:
 
 
 def remember(query: str, found: int) -> None:
-    """Count that this was looked for; staff see what is sought in vain. Bounded: new words beyond that are let go."""
+    """Count that this was looked for; staff see what is sought in vain.
+
+    Bounded: beyond that the oldest of those that were sought once go, so that nonsense crowds out nothing.
+    """
     text = " ".join(query.lower().split())[:LONGEST]
     if len(text) < 2 or "\0" in text:
         return
     with transaction.atomic():
         changed = DocsSearch.objects.filter(query=text).update(times=F("times") + 1, found=found, last_at=now())
-        if not changed and DocsSearch.objects.count() < _KEPT:
-            DocsSearch.objects.get_or_create(query=text, defaults={"found": found})
+        if changed:
+            return
+        if DocsSearch.objects.count() >= _KEPT:
+            once = DocsSearch.objects.filter(times=1).order_by("last_at").values_list("query", flat=True)
+            DocsSearch.objects.filter(query__in=list(once[: _KEPT // 10])).delete()
+        DocsSearch.objects.get_or_create(query=text, defaults={"found": found})

@@ -10,7 +10,7 @@ import pytest
 
 from content import loading
 from content.models import DocsFeedback, DocsPage, DocsSearch
-from content.search import search
+from content.search import remember, search
 from tests.servers.site import Site, some_address
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +86,17 @@ def test_search_finds_pages_with_every_word_the_title_first(tmp_path: Path) -> N
     assert [each.slug for each in search("खोज")] == ["three"]
     assert search("  ") == []
     assert "<mark>café</mark>" in search("cafe")[0].excerpt
+
+
+def test_what_was_sought_once_goes_before_what_is_sought_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("content.search._KEPT", 20)
+    for _ in range(2):
+        remember("how to pay", 0)
+    for number in range(40):
+        remember(f"nonsense {number}", 0)
+    assert DocsSearch.objects.count() <= 20
+    assert DocsSearch.objects.get(query="how to pay").times == 2
+    assert DocsSearch.objects.filter(query="nonsense 39").exists()
 
 
 def test_what_is_marked_in_an_excerpt_is_escaped(tmp_path: Path) -> None:
