@@ -18,7 +18,7 @@ from django.utils.html import format_html
 
 from accounts import audit
 from accounts.models import Role, User
-from billing import invoice_export, invoice_paper, invoice_pdf, invoices, sellers
+from billing import invoice_export, invoice_paper, invoices, sellers
 from billing.invoice_numbers import day_in_india
 from billing.models import BillingDetails, Invoice, InvoiceLine, Seller
 from oneai.kit.csvfile import csv_response
@@ -121,6 +121,8 @@ class InvoiceAdmin(ReadOnly):
         """The paper, for whoever may look at invoices."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        from billing import invoice_pdf  # drawing takes 25 MB, which a process that draws nothing is spared
+
         return invoice_pdf.answer(get_object_or_404(Invoice, pk=invoice_id))
 
     def export(self, request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ import structlog
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
-from billing import invoice_paper, invoice_pdf, letters, mail_texts
+from billing import invoice_paper, letters, mail_texts
 from billing.letters import Paper
 from billing.models import Invoice, InvoiceKind, InvoiceMail
 from oneai.kit.clock import now
@@ -50,4 +50,6 @@ def message(invoice: Invoice) -> EmailMultiAlternatives:
         letter = mail_texts.credit_note(invoice, paper.title, facts, invoice.refund)
     else:
         letter = mail_texts.receipt(invoice, paper.title, facts, invoice.payment)
+    from billing import invoice_pdf  # drawing takes 25 MB, which a process that draws nothing is spared
+
     return letters.message(letter, invoice.user.email, [Paper(paper.file_name, invoice_pdf.render(paper))])

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.doors import PersonView, person, principal
-from billing import details, invoice_pdf, words
+from billing import details, words
 from billing.api.invoice_shapes import BillingDetailsBody, BillingDetailsShape, InvoiceDetailShape, InvoiceShape
 from billing.invoices import payment_of
 from billing.models import Invoice
@@ -79,6 +79,8 @@ class InvoicePdf(PersonView):
     )
     def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
         """An invoice or credit note as a PDF."""
+        from billing import invoice_pdf  # drawing takes 25 MB, which a process that draws nothing is spared
+
         return invoice_pdf.answer(one(request, invoice_id))
 
 
