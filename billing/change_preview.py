@@ -106,7 +106,7 @@ def of(holder: Holder, row: Subscription, wanted: Wish) -> Preview:
 
 def _is_in_place(holder: Holder, row: Subscription, price: Price) -> bool:
     """Whether ``changing.change`` changes the mandate itself. Razorpay may still refuse; then nothing was charged."""
-    return changing._has_mandate_that_changes(row, holder) and price.interval == row.price.interval
+    return changing.has_mandate_that_changes(row, holder) and price.interval == row.price.interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,14 +116,14 @@ def change(user: User, holder: Holder, code: str, interval: str, seats: int | No
     razorpay = gateway.razorpay()
     row = current(holder)
     wanted = wish(user, row, code, interval, seats, when)
-    if _has_mandate_that_changes(row, holder) and wanted.price.interval == row.price.interval:
+    if has_mandate_that_changes(row, holder) and wanted.price.interval == row.price.interval:
         found = _in_place(razorpay, row, wanted)
         if found is not None:
             return found
     return _replace(razorpay, holder, row, wanted)
 
 
-def _has_mandate_that_changes(row: Subscription, holder: Holder) -> bool:
+def has_mandate_that_changes(row: Subscription, holder: Holder) -> bool:
     """Whether Razorpay may change it: an international card's, for a cycle whose money is there.
 
     Whose card it is decides what it is charged: who has a team now does not raise what its owner before pays.

@@ -16,7 +16,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
 
-from accounts import teams
+from accounts import notifications, teams
 from accounts.models import User
 from accounts.team_ids import is_team_id
 from oneai.kit import rows
@@ -34,8 +34,6 @@ log = structlog.get_logger("alerts")
 
 NEARLY: Final = 80
 WHOLLY: Final = 100
-PREFERENCE: Final = "quota"
-"""The person's choice among ``notifications`` of the preferences; left out, mails are sent."""
 
 
 def reached(unit: str, limit: int | None, used: int) -> int:
@@ -92,8 +90,7 @@ def tell(most: int = 20) -> int:
 
 
 def _wanted(user: User) -> bool:
-    chosen = (user.preferences or {}).get("notifications")
-    return user.is_active and not (isinstance(chosen, dict) and chosen.get(PREFERENCE) is False)
+    return user.is_active and notifications.wanted(user, notifications.QUOTA)
 
 
 def _send(alert: QuotaAlert) -> None:
