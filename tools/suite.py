@@ -33,7 +33,7 @@ class Result:
 
     name: str
     passed: int = 0
-    failed: int = 0
+    failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     trouble: str = ""
     seconds: float = 0.0
@@ -43,10 +43,12 @@ def read_report(path: Path, result: Result) -> None:
     """Add up a JUnit report that pytest wrote."""
     for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314 (our own file)
         skipped = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            result.failed += 1
+        name = f"{case.get('classname')}.{case.get('name')}"
+        wrong = next((found for kind in ("failure", "error") if (found := case.find(kind)) is not None), None)
+        if wrong is not None:
+            said = (wrong.get("message") or "").splitlines() or [""]
+            result.failed.append(f"{name}: {said[0][:300]}")
         elif skipped is not None:
-            name = f"{case.get('classname')}.{case.get('name')}"
             result.skipped.append(f"{name}: {skipped.get('message') or 'no reason given'}")
         else:
             result.passed += 1
@@ -92,7 +94,9 @@ def run_frontend() -> Result:
     )
     print(done.stdout, flush=True)
     counts = dict(re.findall(r"^\S+ (pass|fail) (\d+)$", done.stdout, re.MULTILINE))
-    result.passed, result.failed = int(counts.get("pass", 0)), int(counts.get("fail", 0))
+    result.passed = int(counts.get("pass", 0))
+    failed = re.findall(r"^not ok \d+ - (.+)$", done.stdout, re.MULTILINE)
+    result.failed = failed or ["a test of the front end, printed above"] * int(counts.get("fail", 0))
     if done.returncode and not result.failed:
         result.trouble = f"npm test ended with status {done.returncode}"
     result.seconds = time.monotonic() - began
@@ -124,8 +128,13 @@ def summary(results: list[Result], *, strict: bool) -> int:
     """Print what happened; the exit status."""
     print("\n=== all parts ===")
     for result in results:
-        said = f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped  {result.trouble}"
+        said = f"{result.passed} passed, {len(result.failed)} failed, {len(result.skipped)} skipped  {result.trouble}"
         print(f"{result.name:<12} {result.seconds:6.0f} s  {said.rstrip()}")
+    wrong = [f"{result.name}: {test}" for result in results for test in result.failed]
+    if wrong:  # said again where the end of a long output still shows it
+        print("\nFailed:")
+        for line in wrong:
+            print(f"  {line}")
     missing = [f"{result.name}: {result.trouble}" for result in results if result.trouble]
     skipped = [f"{result.name}: {reason}" for result in results for reason in result.skipped]
     if missing or skipped:
@@ -135,10 +144,9 @@ def summary(results: list[Result], *, strict: bool) -> int:
         if strict:
             print("With CI=true that is a failure.")
     passed = sum(result.passed for result in results)
-    failed = sum(result.failed for result in results)
-    print(f"\n{passed} passed, {failed} failed, {len(skipped)} skipped")
+    print(f"\n{passed} passed, {len(wrong)} failed, {len(skipped)} skipped")
     unfinished = any("pytest" in result.trouble or "npm" in result.trouble for result in results)
-    return int(bool(failed or unfinished or not passed or (strict and (missing or skipped))))
+    return int(bool(wrong or unfinished or not passed or (strict and (missing or skipped))))
 
 
 def main() -> int:
