@@ -95,7 +95,7 @@ def run_frontend() -> Result:
     print(done.stdout, flush=True)
     counts = dict(re.findall(r"^\S+ (pass|fail) (\d+)$", done.stdout, re.MULTILINE))
     result.passed = int(counts.get("pass", 0))
-    failed = re.findall(r"^not ok \d+ - (.+)$", done.stdout, re.MULTILINE)
+    failed = re.findall(r"^✖ (.+) \(.*ms\)$", done.stdout, re.MULTILINE)
     result.failed = failed or ["a test of the front end, printed above"] * int(counts.get("fail", 0))
     if done.returncode and not result.failed:
         result.trouble = f"npm test ended with status {done.returncode}"
