@@ -105,7 +105,8 @@ def _database(name: str) -> dict[str, Any]:
         }
     elif engine.endswith("postgresql"):
         port = str(entry.get("PORT") or "5432")
-        pooled = port == "6543"
+        # A second, direct address is only given where the first goes through a pooler.
+        pooled = port == "6543" or (name == "DATABASE_URL" and env.present("DATABASE_DIRECT_URL"))
         entry["DISABLE_SERVER_SIDE_CURSORS"] = pooled
         entry["CONN_MAX_AGE"] = 0
         options.setdefault("prepare_threshold", None)

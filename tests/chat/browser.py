@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 
 import httpx
 
@@ -12,13 +13,16 @@ from tests.servers.site import Newcomer, Site, some_address
 class Browser:
     """Somebody signed in at a site; `.http` carries the cookies and the token of the chat page."""
 
-    def __init__(self, site: Site, user: Newcomer) -> None:
+    def __init__(self, site: Site, user: Newcomer, *, url: str = "", verify: ssl.SSLContext | bool = True) -> None:
+        """``url`` is where the site is reached when that is not its own port, ``verify`` whom to trust there."""
         self.site, self.user = site, user
+        url = url or site.url
         self.http = httpx.Client(
-            base_url=site.url,
+            base_url=url,
             follow_redirects=False,
             timeout=60,
-            headers={"X-Forwarded-For": some_address(), "Origin": site.url, "Referer": site.url + "/c"},
+            verify=verify,
+            headers={"X-Forwarded-For": some_address(), "Origin": url, "Referer": url + "/c"},
         )
         answer = self.submit("/login", login=user.email, password=user.password)
         assert answer.status_code == 302, answer.text[:500]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -41,11 +43,14 @@ class Sandbox:
         port: int | None = None,
         smtp_port: int | None = None,
         razorpay_webhook: str = "",
+        authority: Path | None = None,
     ) -> None:
         """``pace`` is how quickly its models write: human, fast or none (as fast as it goes out).
 
-        Razorpay's events go to ``razorpay_webhook`` from the start and after each reset.
+        Razorpay's events go to ``razorpay_webhook`` from the start and after each reset. ``authority`` is a
+        file of certificates that it trusts instead of the machine's.
         """
+        self.authority = authority
         self.pace = pace
         self.razorpay_webhook = razorpay_webhook
         self.port = port or free_port()
@@ -60,7 +65,11 @@ class Sandbox:
         command = ["sandbox", *ports, "--pace", self.pace]
         if self.razorpay_webhook:
             command += ["--razorpay-webhook", self.razorpay_webhook]
-        self._server = ServerProcess(command, log_path=self.log_path, forked=True)
+        if self.authority:  # Python reads whom to trust when it starts
+            env = os.environ | {"SSL_CERT_FILE": str(self.authority)}
+            self._server = ServerProcess([sys.executable, "-m", *command], log_path=self.log_path, env=env)
+        else:
+            self._server = ServerProcess(command, log_path=self.log_path, forked=True)
         self._server.start()
         self._server.wait_until(lambda: answers(self.url))
 
