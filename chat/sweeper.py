@@ -39,17 +39,18 @@ from quotas.models import Hold
 
 log = structlog.get_logger("sweeper")
 
-LEASE: Final = timedelta(seconds=10)  # longer than all the looks of one sweep take
+# Longer than what one claim is for takes. A process may die with its claims, and the next after it: each costs
+# a lease of the 30 s. Two that have the same claim do no harm: the hold's row decides who settles it.
+LEASE: Final = timedelta(seconds=5)
 MOST_MARKED: Final = 200
-MOST_ASKED: Final = 16
+MOST_ASKED: Final = 8  # at once
 LONGEST_SWEEP: Final = 1.0  # seconds; after this the rest is for the next sweep, or for another process
-ASKED_AT_ONCE: Final = 8
 # Seconds to the next look after each claim without a record; after the last, the estimate. A crash is
 # settled within 30 s, of which the missing heartbeat takes 12; the claim that marks it is the first. After
 # a stop or a cut there is time: some providers go on writing and billing, and have a record only at their end.
 AFTER_CRASH: Final = (0, 1, 1, 2, 3, 4)
 AFTER_STOP: Final = (1, 1, 2, 3) + (4,) * 30
-LOOK_TIMEOUT: Final = 3.0
+LOOK_TIMEOUT: Final = 3.0  # with every key
 BREAK_SECONDS: Final = 4.0
 HEARD_SECONDS: Final = 4.0  # more than a beat, and the save that follows one that failed
 
@@ -136,16 +137,14 @@ def _cases(holds: Sequence[DueHold]) -> list[_Case]:
 
 
 def _asked(cases: Sequence[_Case]) -> Iterator[_Case]:
-    """The cases, some of whose upstreams are asked at once: a silent one must not hold up the rest."""
+    """The cases, whose upstreams are asked at once: a silent one must not hold up the rest."""
     servers = upstreams()
-    with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="looks") as threads:
-        for first in range(0, len(cases), ASKED_AT_ONCE):
-            some = cases[first : first + ASKED_AT_ONCE]
-            for case in some:
-                if (generation := case.generation) is not None:
-                    server = servers.get(generation.upstream)
-                    case.asked = threads.submit(_look_up, server, generation.upstream_id)
-            yield from some
+    with ThreadPoolExecutor(MOST_ASKED, thread_name_prefix="looks") as threads:
+        for case in cases:
+            if (generation := case.generation) is not None:
+                server = servers.get(generation.upstream)
+                case.asked = threads.submit(_look_up, server, generation.upstream_id)
+        yield from cases
 
 
 def _settle(case: _Case) -> None:
@@ -199,9 +198,13 @@ def _look_up(upstream: Upstream | None, upstream_id: str) -> Usage | None:
     if upstream is None or upstream.kind != "openrouter" or not upstream_id:
         return None
     url = f"{upstream.base_url}/generation?id={upstream_id}"
+    end = time.monotonic() + LOOK_TIMEOUT
     for key in upstream.keys or ("",):
+        left = end - time.monotonic()
+        if left <= 0:
+            break
         try:
-            return read_generation(fetch_json(url, headers=upstream.headers(key), timeout=LOOK_TIMEOUT))
+            return read_generation(fetch_json(url, headers=upstream.headers(key), timeout=left))
         except HTTPFailure as failure:
             if failure.status not in {401, 403, 404}:
                 log.warning("lookup_failed", status=failure.status)
