@@ -140,10 +140,18 @@ def _components() -> Schema:
             ["max_tokens", "max_cost_usd", "remaining_after"],
         ),
         "Stopping": _object({"status": {"type": "string", "enum": ["stopping"]}}, ["status"]),
-        "ChatEvents": {
-            "type": "string",
-            "description": "Server-sent events; each data is one JSON object. Names: " + ", ".join(EVENTS) + ".",
-        },
+        "ChatEvents": _object(
+            {
+                "event": {"type": "string", "enum": list(EVENTS)},
+                "id": {"type": "string", "description": "Where to resume: the offsets after it, joined by commas."},
+                "data": {"type": "string", "description": "One JSON object."},
+            },
+            description="Server-sent events, each of this shape.",
+        ),
+        "CompletionChunks": _object(
+            {"data": {"type": "string", "description": "One JSON object, and [DONE] at the end."}},
+            description="Server-sent events, each of this shape.",
+        ),
         "CompletionRequest": _object(
             {
                 "model": {"type": "string", "maxLength": 200},
@@ -223,7 +231,7 @@ def _paths() -> Schema:
 
     completion = {
         "description": "The answer, or with ``stream`` its chunks as server-sent events.",
-        "content": _json(_reference("Completion")) | {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": _json(_reference("Completion")) | {"text/event-stream": {"schema": _reference("CompletionChunks")}},
     }
     signature = {
         "name": "X-Razorpay-Signature",

@@ -29,8 +29,8 @@ PAGE_PARAMETERS: Final = [
 
 def limit_parameter(request: Request) -> int:
     """``?limit=``: 25 when left out, at most 100. Refusal ``invalid_value`` when it is no whole number."""
-    value = request.query_params.get("limit", "").strip()
-    if not value:
+    value = request.query_params.get("limit")
+    if value is None:
         return USUAL
     if not (value.isascii() and value.isdigit()) or len(value) > 9 or int(value) < 1:
         raise Refusal("invalid_value", "Must be a whole number from 1 to 100.", param="limit")
