@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from oneai import pages, usage_page
+from oneai import dashboard, pages, usage_page
 
 urlpatterns = [
     path("healthz", pages.healthz),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("v1/", include("chat.api.v1_urls")),
     path("", include("oneai.api")),
     path("admin/", admin.site.urls),
+    path("dashboard", dashboard.dashboard, name="dashboard"),
     path("usage", usage_page.usage_page, name="usage"),
     path("", include("chat.urls")),
     path("", include("billing.urls")),

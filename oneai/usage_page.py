@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -23,49 +23,15 @@ from django.views.decorators.http import require_safe
 from accounts.models import ApiKey
 from chat.models import Conversation
 from oneai import refused_rows
-from oneai.kit.money import usd_string
+from oneai.drawn import chart, cost, meter
 from quotas import reading, usage
 from quotas.days import zone_of
-from quotas.figures import LimitState
-from quotas.policy import PLAN_WIDE, TOKENS
+from quotas.policy import PLAN_WIDE
 from quotas.usage import Account, Group, Groups, Span, Sums
-from quotas.wording import amount_text, scope_text
 
-MOST_BARS: Final = 400
 MOST_DAYS: Final = 62
 MOST_ROWS: Final = 10
-_LOW: Final = 15  # percent of a limit that is left
-_SLOT, _HEIGHT = 10, 100
 _MEASURES: Final = ("tokens", "cost")
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A day of the chart: two shapes, one on the other, in the units of its drawing."""
-
-    x: int
-    lower: int
-    upper: int
-    title: str
-
-    @property
-    def lower_y(self) -> int:
-        return _HEIGHT - self.lower
-
-    @property
-    def upper_y(self) -> int:
-        return _HEIGHT - self.lower - self.upper
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """The days of a range as bars; ``top`` is what the tallest one stands for."""
-
-    bars: list[Bar]
-    width: int
-    top: str
-    first: date
-    last: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +58,6 @@ class Section:
     csv: str
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """A limit, in words, and how much of a hundred of it is left."""
-
-    whose: str
-    unit: str
-    left: str
-    limit: str
-    held: str
-    percent: int
-    level: str
-    reset: datetime
-    ends: datetime | None
-
-
-def _cost(nano: int) -> str:
-    return f"${usd_string(nano)}"
-
-
 def _percent(part: int, whole: int) -> int:
     return min(100, (200 * part + whole) // (2 * whole)) if whole else 0
 
@@ -118,42 +65,7 @@ def _percent(part: int, whole: int) -> int:
 def _row(name: str, sums: Sums, whole: Sums, href: str = "") -> Row:
     part, of = (sums.nano_usd, whole.nano_usd) if whole.nano_usd else (sums.tokens, whole.tokens)
     share = 1000 * part // of if of else 0
-    return Row(name, sums, _cost(sums.nano_usd), f"{share // 10}.{share % 10} %", _percent(part, of), href)
-
-
-def _meter(limit: LimitState, account: Account) -> Meter:
-    most, left = limit.limit or 0, limit.remaining or 0
-    percent = min(100, 100 * left // most) if most else 0  # top-ups may leave more than the limit
-    return Meter(
-        scope_text(limit.scope, team=bool(limit.team)),
-        "tokens" if limit.unit == TOKENS else "budget",
-        amount_text(limit.unit, left),
-        amount_text(limit.unit, most),
-        amount_text(limit.unit, limit.held) if limit.held else "",
-        percent,
-        "out" if not left else "low" if percent < _LOW else "fine",
-        limit.reset_at,
-        usage.used_up_at(limit.used, limit.limit, account),
-    )
-
-
-def _chart(days: Sequence[Group], span: Span, measure: str) -> Chart:
-    used = {one.value: one.sums for one in days}
-    first = max(span.first, span.last - timedelta(days=MOST_BARS - 1))
-    shown = [first + timedelta(days=number) for number in range((span.last - first).days + 1)]
-
-    def amounts(sums: Sums) -> tuple[int, int]:
-        return (sums.nano_usd, 0) if measure == "cost" else (sums.prompt_tokens, sums.tokens - sums.prompt_tokens)
-
-    top = max((sum(amounts(used[day])) for day in shown if day in used), default=0)
-    bars = []
-    for number, day in enumerate(shown):
-        if day in used:
-            lower, upper = (-(-amount * _HEIGHT // top) if top else 0 for amount in amounts(used[day]))
-            upper = max(0, min(upper, _HEIGHT - lower))
-            title = f"{day:%d %B %Y}: {used[day].tokens:,} tokens, {_cost(used[day].nano_usd)}"
-            bars.append(Bar(number * _SLOT, lower, upper, title))
-    return Chart(bars, len(shown) * _SLOT, _cost(top) if measure == "cost" else f"{top:,} tokens", first, span.last)
+    return Row(name, sums, cost(sums.nano_usd), f"{share // 10}.{share % 10} %", _percent(part, of), href)
 
 
 def _names(group: str, found: Sequence[Group], user_id: UUID) -> dict[Any, tuple[str, str]]:
@@ -240,19 +152,19 @@ def usage_page(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "measure": measure,
         "whole": whole,
-        "cost": _cost(whole.nano_usd),
+        "cost": cost(whole.nano_usd),
         "average": usage.average(whole.nano_usd, whole.calls),
         "per_thousand": usage.average(whole.nano_usd * 1000, whole.tokens),
-        "estimated": _cost(whole.estimated_nano_usd),
-        "meters": [_meter(limit, account) for limit in limits],
+        "estimated": cost(whole.estimated_nano_usd),
+        "meters": [meter(limit, account) for limit in limits],
         "unlimited": not any(limit.scope == PLAN_WIDE for limit in limits),
         "refused": refused_rows.rows_of(account.user_id),
         "projected_tokens": usage.projected(whole.tokens, account) if running else None,
         "projected_cost": _projected_cost(whole, account) if running else None,
         "last": last,
-        "last_cost": _cost(last.whole.nano_usd) if last else "",
+        "last_cost": cost(last.whole.nano_usd) if last else "",
         "change": _change(whole.tokens, last.by_this_day.tokens) if last else "",
-        "chart": _chart(days, until, measure),
+        "chart": chart(days, until, measure),
         "days": [_row(f"{one.value:%d %B %Y}", one.sums, whole) for one in reversed(days[-MOST_DAYS:])],
         "older_days": max(0, len(days) - MOST_DAYS),
         "days_csv": _csv("day", asked),
@@ -264,7 +176,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
 
 def _projected_cost(whole: Sums, account: Account) -> str | None:
     nano = usage.projected(whole.nano_usd, account)
-    return None if nano is None else _cost(nano)
+    return None if nano is None else cost(nano)
 
 
 def _ranges(account: Account, span: Span) -> list[tuple[str, str, bool]]:

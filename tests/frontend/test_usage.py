@@ -52,6 +52,8 @@ def test_usage_and_receipts_have_no_fault(
     found = {"usage": faults(page)}
     page.goto(f"{live_site.url}/usage?measure=cost&from=2020-01-01")
     found["years"] = faults(page)
+    page.goto(f"{live_site.url}/dashboard")
+    found["dashboard"] = faults(page)
     page.goto(f"{live_site.url}/c")
     page.locator(".side__link").first.evaluate("link => link.click()")
     page.locator("a[data-receipt]").first.click()
@@ -160,3 +162,35 @@ def test_a_refusal_says_the_figures_of_that_moment_and_where_to_look(
     assert told["limit"] == 200
     for amount in ("limit", "used", "asked"):
         expect(line.get_by_role("cell", name=f"{told[amount]:,}", exact=True)).to_have_count(1)
+
+
+# The dashboard -----------------------------------------------------------------------------------
+def test_the_dashboard_says_what_the_api_says_and_leads_on(
+    open_page: Opened, live_site: Site, spender: Newcomer, spender_state: Any
+) -> None:
+    chat = Chat(live_site, spender)
+    page, _ = open_page(storage_state=spender_state)
+    page.goto(f"{live_site.url}/dashboard")
+    main = page.locator("main")
+    expect(main).to_contain_text(f"{chat.limit()['remaining']:,} of {chat.limit()['limit']:,} left")
+    whole = chat.http.get("/api/user/usage").json()["totals"]
+    expect(main).to_contain_text(f"{whole['total_tokens']:,} tokens in {whole['calls']} calls")
+    talks = [talk["title"] for talk in chat.http.get("/api/conversations").json()["results"]][:6]
+    expect(page.locator(".dash__title")).to_have_text(talks)
+    expect(main).to_contain_text("1 API key")
+    page.locator(".dash__talks a").first.click()
+    expect(page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}$"))
+
+
+def test_the_dashboard_of_somebody_new_says_how_to_begin(live_site: Site, open_page: Opened) -> None:
+    page, _ = open_page(java_script_enabled=False)
+    sign_in(page, live_site, live_site.new_user())
+    page.goto(f"{live_site.url}/dashboard")
+    expect(page.get_by_role("link", name="Ask something")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("Nothing was used in these days.")
+
+
+def test_the_dashboard_asks_a_visitor_to_sign_in(open_page: Opened, live_site: Site) -> None:
+    page, _ = open_page()
+    page.goto(f"{live_site.url}/dashboard")
+    expect(page).to_have_url(re.compile(r"/login\?next=/dashboard$"))
