@@ -68,31 +68,32 @@ def rows(alice: User, models: UpstreamCatalogue) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.SUPPORT, Role.FINANCE])
-@pytest.mark.parametrize("page", PAGES)
-def test_staff_see_every_page_and_nothing_that_was_written(rows: dict[str, Any], page: str, role: str) -> None:
+@pytest.mark.parametrize("table", PAGES)
+def test_staff_see_every_page_and_nothing_that_was_written(rows: dict[str, Any], table: str, role: str) -> None:
     client = desk(role)
-    for path in ("", f"{rows[page].pk}/change/", "?q=alice"):
-        response = client.get(f"/admin/chat/{page}/{path}")
+    for path in ("", f"{rows[table].pk}/change/", "?q=alice"):
+        response = client.get(f"/admin/chat/{table}/{path}")
         assert response.status_code == 200, path
         assert b"SECRET" not in response.content
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_others_are_kept_out(rows: dict[str, Any], alice: User, page: str) -> None:
+@pytest.mark.parametrize("table", PAGES)
+def test_others_are_kept_out(rows: dict[str, Any], alice: User, table: str) -> None:
     visitor, user = Client(), Client()
     user.force_login(alice)
-    assert visitor.get(f"/admin/chat/{page}/").status_code == 302
-    assert user.get(f"/admin/chat/{page}/").status_code in {302, 403}
+    assert visitor.get(f"/admin/chat/{table}/").status_code == 302
+    assert user.get(f"/admin/chat/{table}/").status_code in {302, 403}
 
 
-@pytest.mark.parametrize("page", ["conversation", "turn", "generation", "modelprice"])
-def test_forged_changes_and_deletions_change_nothing(rows: dict[str, Any], page: str) -> None:
-    client, row = desk(Role.OWNER), rows[page]
+@pytest.mark.parametrize("table", ["conversation", "turn", "generation", "modelprice"])
+def test_forged_changes_and_deletions_change_nothing(rows: dict[str, Any], table: str) -> None:
+    client, row = desk(Role.OWNER), rows[table]
     before = type(row).objects.filter(pk=row.pk).values().get()
     forged = {"title": "x", "user": "", "prompt_pico_usd": "0", "version": "9", "post": "yes"}
     for action in ("change", "delete"):
-        assert client.post(f"/admin/chat/{page}/{row.pk}/{action}/", forged).status_code == 403
-    client.post(f"/admin/chat/{page}/", {"action": "delete_selected", "_selected_action": [str(row.pk)], "post": "yes"})
+        assert client.post(f"/admin/chat/{table}/{row.pk}/{action}/", forged).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [str(row.pk)], "post": "yes"}
+    client.post(f"/admin/chat/{table}/", chosen)
     assert type(row).objects.filter(pk=row.pk).values().get() == before
 
 

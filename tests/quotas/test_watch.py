@@ -109,8 +109,8 @@ def test_a_check_of_its_own_keeps_nobody_waiting(purse: Purse) -> None:
     assert invariants.check([purse.id]).broken == ["I1"]
 
 
-@pytest.mark.parametrize("page", ["grant", "ledgercheck", "learntbound", "override", "hold", "owneralert"])
-def test_the_desk_shows_what_there_is(purse: Purse, owner: User, client: Client, page: str) -> None:
+@pytest.mark.parametrize("table", ["grant", "ledgercheck", "learntbound", "override", "hold", "owneralert"])
+def test_the_desk_shows_what_there_is(purse: Purse, owner: User, client: Client, table: str) -> None:
     grants.grant(purse.id, "pay:one", {"tokens": 500})
     allowances.set_limit(purse.id, "*", {"tokens": 1000}, "test", "test")
     purse.admit()
@@ -118,9 +118,9 @@ def test_the_desk_shows_what_there_is(purse: Purse, owner: User, client: Client,
     LearntBound.objects.create(model_id="maker/model", sample=3, most_ppm=5)
     OwnerAlert.objects.create(day=now().date(), kind="ceiling", percent=80, quota_limit=10**9)
     client.force_login(owner)
-    assert client.get(f"/admin/quotas/{page}/").status_code == 200
+    assert client.get(f"/admin/quotas/{table}/").status_code == 200
     row = {"grant": Grant, "ledgercheck": LedgerCheck, "learntbound": LearntBound, "override": Override, "hold": Hold}
     row |= {"owneralert": OwnerAlert}
-    first = row[page].objects.first()
+    first = row[table].objects.first()
     assert first is not None
-    assert client.get(f"/admin/quotas/{page}/{quote(str(first.pk))}/change/").status_code == 200
+    assert client.get(f"/admin/quotas/{table}/{quote(str(first.pk))}/change/").status_code == 200
