@@ -112,9 +112,11 @@ def choose_one(page: Page, slug: str) -> None:
     page.locator(f'.option[data-id="{slug}"]').click()
 
 
-def test_a_reload_in_mid_answer_shows_every_column(chat: Page) -> None:
-    compare(chat, "openai/gpt-4o-mini", "sandbox/slow")
+@pytest.mark.parametrize(("other", "status"), [("openai/gpt-4o-mini", "streaming"), ("sandbox/hello", "complete")])
+def test_a_reload_in_mid_answer_shows_every_column(chat: Page, other: str, status: str) -> None:
+    compare(chat, other, "sandbox/slow")
     send(chat, "Write a long essay")
+    expect(column(chat, other)).to_have_attribute("data-status", status)
     expect(column(chat, "sandbox/slow").locator(".msg__body")).to_contain_text(re.compile(r"\w"))
     chat.reload()
     expect(column(chat, "sandbox/slow").locator(".msg__body")).to_contain_text(re.compile(r"\w"))

@@ -59,7 +59,8 @@ export class Turn {
   /** Takes over answers that the server rendered while they were still being written. */
   adopt(elements: HTMLElement[]): void {
     this.#answers = elements.map((element) => new Answer(element.dataset["id"] ?? "", "", this.#host, element));
-    if (elements.length > 1) for (const answer of this.#answers) answer.offerStop();
+    // Those beside it may have ended before the page was read: it is one of several all the same.
+    if (elements[0]?.closest(".columns")) for (const answer of this.#answers) answer.offerStop();
   }
 
   /** Whether an answer was stopped from this page. */
@@ -144,7 +145,8 @@ export class Turn {
     }
     const several = data.messages.length > 1;
     data.messages.forEach(({ message_id: id, model }, at) => {
-      if (this.#find(id)) return;
+      // What had ended before the page was read stands there as it is.
+      if (this.#find(id) || this.block.querySelector(`[data-id="${CSS.escape(id)}"]`)) return;
       const answer = new Answer(id, model, this.#host);
       if (several) answer.offerStop();
       this.#answers.push(answer);
