@@ -19,6 +19,7 @@ import django
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from playwright.sync_api import expect
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from tests import environment, loopback
@@ -40,6 +41,8 @@ os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 # A test that has none of these and no django_db mark can't tell one database from the other.
 USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# How long a page may take to become what is expected: only a failure waits for it.
+PATIENCE_MS = 30_000
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -277,6 +280,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """The machine's Chromium: Playwright's own download is not needed."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")
+    expect.set_options(timeout=PATIENCE_MS)
     return browser_type_launch_args | {"executable_path": CHROMIUM, "args": CHROMIUM_ARGUMENTS}
 
 
