@@ -1,4 +1,4 @@
-"""Invoices in a real browser: found, read, opened as a PDF, printed; billing details filled in. No fault in either theme."""
+"""Invoices in a browser: found, read, opened as a PDF, printed; billing details filled in. No fault in either theme."""
 
 from __future__ import annotations
 

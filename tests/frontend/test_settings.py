@@ -1,4 +1,4 @@
-"""Keys in a real browser: made, copied, rotated and revoked, with scripts and without, with no fault in either theme."""
+"""Keys in a browser: made, copied, rotated and revoked, with scripts and without, with no fault in either theme."""
 
 from __future__ import annotations
 

@@ -162,7 +162,9 @@ def test_what_would_change_the_thread_rests_while_an_answer_is_written(chat: Pag
     expect(chat.locator(".msg--answer").first.get_by_role("button", name="Answer again")).to_be_enabled()
 
 
-def test_a_limit_of_nothing_is_not_told_as_used_up(open_page: Callable[..., tuple[Page, Watch]], live_site: Site) -> None:
+def test_a_limit_of_nothing_is_not_told_as_used_up(
+    open_page: Callable[..., tuple[Page, Watch]], live_site: Site
+) -> None:
     person = live_site.new_user()
     live_site.manage("set_quota", person.email, "--model", "openai/gpt-4o-mini", "--tokens", "0", "--reason", "a test")
     page, _ = open_page()
