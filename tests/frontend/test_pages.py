@@ -57,7 +57,11 @@ SMALL = """() => [...document.querySelectorAll("a, button, input, select, summar
 
 
 def faults(page: Page) -> list[str]:
-    """What axe, the width of the window and the size of a finger have against the page."""
+    """What axe, the width of the window and the size of a finger have against the page.
+
+    After a click it may still be coming: half of it has no heading, no landmark and no end.
+    """
+    page.wait_for_load_state()
     violations = Axe().run(page).response["violations"]
     found = [f"{rule['id']}: {node['html'][:120]}" for rule in violations for node in rule["nodes"]]
     return found + page.evaluate(OUTSIDE) + page.evaluate(SMALL)

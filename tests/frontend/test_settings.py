@@ -106,6 +106,7 @@ def test_all_of_it_works_without_scripts(
     page.get_by_role("link", name="I have kept it").click()
     card = page.locator(".keycard", has_text="Plainer")
     card.get_by_role("button", name="End it now").click()
+    expect(card.get_by_role("button", name="End it now")).to_have_count(0)
     assert [opens(live_site, each) for each in (text, new)] == [False, True]
     page.get_by_role("link", name="Revoke Plainer").click()
     page.get_by_role("button", name="Revoke").click()

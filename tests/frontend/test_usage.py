@@ -56,6 +56,7 @@ def test_usage_and_receipts_have_no_fault(
     found["dashboard"] = faults(page)
     page.goto(f"{live_site.url}/c")
     page.locator(".side__link").first.evaluate("link => link.click()")
+    page.wait_for_url(re.compile("/c/"))  # before its script is there the link leads to a page of its own
     page.locator("a[data-receipt]").first.click()
     expect(page.locator("#receipt .receipt-rows")).to_be_visible()
     found["receipt"] = faults(page)
@@ -115,6 +116,7 @@ def test_a_receipt_opens_from_the_figures_and_from_the_menu_and_by_a_link_withou
     page, _ = open_page(storage_state=spender_state)
     page.goto(f"{live_site.url}/c")
     page.locator(".side__link").first.click()
+    page.wait_for_url(re.compile("/c/"))
     figures = page.locator("a[data-receipt]").first
     message_id = page.locator(".msg--answer").first.get_attribute("data-id")
     receipt = Chat(live_site, spender).http.get(f"/api/messages/{message_id}/receipt").json()

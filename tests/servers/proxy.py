@@ -23,7 +23,7 @@ class Proxy:
         self._lines: set[asyncio.StreamWriter] = set()
         self._refusing = False
         self._silent: asyncio.StreamWriter | None = None
-        self._spoke: asyncio.StreamWriter | None = None
+        self._streams: asyncio.StreamWriter | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -41,8 +41,8 @@ class Proxy:
             self.cut()
 
     def silence(self) -> None:
-        """The connection that the server spoke on last stays open and carries nothing more; others pass."""
-        self._silent = self._spoke
+        """The connection that an event stream began on last stays open and carries nothing more; others pass."""
+        self._silent = self._streams
 
     def close(self) -> None:
         """End everything."""
@@ -88,8 +88,8 @@ class Proxy:
             while data := await source.read(65536):
                 if line is self._silent:
                     continue
-                if sink is line:
-                    self._spoke = line
+                if sink is line and b"text/event-stream" in data:
+                    self._streams = line
                 sink.write(data)
                 await sink.drain()
         if line is not self._silent:
