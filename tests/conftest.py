@@ -211,10 +211,12 @@ def sandbox(server_logs: Path) -> Iterator[Sandbox]:
     server.stop()
 
 
-def _started(site: Site, sandbox: Sandbox) -> Site:
+def _started(site: Site, sandbox: Sandbox, prepare: Callable[[Site], object] | None = None) -> Site:
     site.sandbox_url = sandbox.url
     try:
         site.command("sync_models")
+        if prepare:
+            prepare(site)
         site.start()
     except (ServerDied, AssertionError):
         site.stop()
@@ -241,6 +243,7 @@ def _sites(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator
         settings: Mapping[str, str] | None = None,
         pace: str = "",
         database_url: str = "",
+        prepare: Callable[[Site], object] | None = None,
     ) -> Site:
         upstream = sandbox
         if pace:
@@ -251,7 +254,7 @@ def _sites(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iterator
         url = database_url or database.migrated()
         site = Site(url, server_logs, settings=together, processes=processes, worker=worker)
         started.append(site)
-        return _started(site, upstream)
+        return _started(site, upstream, prepare)
 
     yield start
     for server in reversed(started):
@@ -263,7 +266,8 @@ def fresh_site(database: Databases, sandbox: Sandbox, server_logs: Path) -> Iter
     """Starts sites of this test alone, which may be killed: `fresh_site(processes=2, settings={…})`.
 
     With `pace="human"` the site gets a sandbox of its own whose models write at that pace; with
-    `database_url` a migrated database that the test has chosen.
+    `database_url` a migrated database that the test has chosen. `prepare` is called with the site before it
+    starts, when it has its models.
     """
     yield from _sites(database, sandbox, server_logs)
 

@@ -20,31 +20,28 @@ for slug, fallbacks in {named!r}.items():
 
 
 def fall_back(site: Site, **lists: list[str]) -> None:
-    """Name the fallbacks of sandbox models, as the staff desk does; known to every process within seconds."""
+    """Name the fallbacks of sandbox models, as the staff desk does, before the site starts."""
     named = {f"sandbox/{name.replace('_', '-')}": slugs for name, slugs in lists.items()}
     site.command("shell", "-v", "0", "-c", SHELL.format(named=named))
-    time.sleep(6)  # a process reads its catalogue anew every five seconds
 
 
 @pytest.fixture(scope="module")
 def site(own_site: Callable[..., Site]) -> Site:
-    site = own_site()
-    fall_back(
-        site,
-        http_503=["sandbox/hello"],
-        http_500=["sandbox/http-502", "sandbox/hello"],
-        http_524=["openai/gpt-4o-mini"],
-        garbage=["sandbox/hello"],
-        error_in_200=["sandbox/hello"],
-        cut_first=["sandbox/hello"],
-        midstream_error_first=["sandbox/hello"],
-        http_404_deprecated=["sandbox/hello"],
-        http_403_moderation=["sandbox/hello"],
-        http_400_context=["sandbox/hello"],
-        cut=["sandbox/hello"],
-        http_529=["deepseek/deepseek-r1", "sandbox/tool-call"],
-    )
-    return site
+    lists = {
+        "http_503": ["sandbox/hello"],
+        "http_500": ["sandbox/http-502", "sandbox/hello"],
+        "http_524": ["openai/gpt-4o-mini"],
+        "garbage": ["sandbox/hello"],
+        "error_in_200": ["sandbox/hello"],
+        "cut_first": ["sandbox/hello"],
+        "midstream_error_first": ["sandbox/hello"],
+        "http_404_deprecated": ["sandbox/hello"],
+        "http_403_moderation": ["sandbox/hello"],
+        "http_400_context": ["sandbox/hello"],
+        "cut": ["sandbox/hello"],
+        "http_529": ["deepseek/deepseek-r1", "sandbox/tool-call"],
+    }
+    return own_site(worker=False, prepare=lambda site: fall_back(site, **lists))
 
 
 @pytest.fixture
@@ -188,8 +185,7 @@ def test_what_can_not_see_is_not_asked_to_look(chat: Chat) -> None:
 
 
 def test_a_reader_of_another_process_is_told_the_same(own_site: Callable[..., Site]) -> None:
-    site = own_site(processes=2)
-    fall_back(site, http_503=["sandbox/slow"])
+    site = own_site(processes=2, worker=False, prepare=lambda site: fall_back(site, http_503=["sandbox/slow"]))
     chat = Chat(site, site.new_user("team"))
     with chat.opened("Tell me.", "sandbox/http-503", max_tokens=40) as (_, events):
         turn_id = next(events).data["turn_id"]
@@ -201,7 +197,7 @@ def test_a_reader_of_another_process_is_told_the_same(own_site: Callable[..., Si
 
 
 def test_a_refused_key_is_replaced_by_the_next_and_rests(own_site: Callable[..., Site]) -> None:
-    site = own_site(settings={"OPENROUTER_API_KEY": "sk-or-good-1,sk-or-revoked-2"})
+    site = own_site(worker=False, settings={"OPENROUTER_API_KEY": "sk-or-good-1,sk-or-revoked-2"})
     chat = Chat(site, site.new_user("team"))
     seen = len(dispatches(site))
     turns = [chat.send("Hello", "sandbox/hello") for _ in range(6)]
