@@ -20,6 +20,7 @@ from tests.servers.site import Site
 pytestmark = pytest.mark.faults
 
 STALE = 12.0  # seconds without a heartbeat after which a producer is taken for dead
+SOON = 8.0  # two seconds on a machine that has nothing else to do, and far below the time that the database is away
 
 
 @pytest.fixture
@@ -87,13 +88,13 @@ def refused_soon(site: Site, chat: Chat) -> None:
     started = time.monotonic()
     refused = Chat(site, chat.user).send("And now?")
     assert (refused.status, refused.error["code"]) == (503, "unavailable")
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < SOON
 
 
 def whole_and_settled(chat: Chat, turn: Turn) -> None:
     """The answer is complete, stored to the last sign, and charged what was billed."""
     assert turn.closing.name == "message.completed", turn.closing
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while chat.held and time.monotonic() < deadline:
         time.sleep(0.2)
     stored = chat.message(turn)
