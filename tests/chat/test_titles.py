@@ -54,7 +54,7 @@ def paid_by_the_platform(site: Site) -> list[dict[str, Any]]:
 
 
 def test_a_model_names_a_conversation_once_at_the_platform_s_expense(fresh_site: Callable[..., Site]) -> None:
-    site = fresh_site(processes=2, settings={"TITLE_MODEL": NAMER})
+    site = fresh_site(processes=2, worker=False, settings={"TITLE_MODEL": NAMER})
     before = len(asked_for_titles(site))
     chat = Chat(site, site.new_user())
     question = "Explain how the tides work, and why there are two of them in a day, please"
@@ -84,7 +84,7 @@ def test_a_model_names_a_conversation_once_at_the_platform_s_expense(fresh_site:
 
 
 def test_a_model_that_fails_costs_nobody_an_answer_or_a_token(fresh_site: Callable[..., Site]) -> None:
-    site = fresh_site(settings={"TITLE_MODEL": "sandbox/http-500"})
+    site = fresh_site(worker=False, settings={"TITLE_MODEL": "sandbox/http-500"})
     before = len(asked_for_titles(site))
     chat = Chat(site, site.new_user())
     turn = chat.send("What is a leap second?")

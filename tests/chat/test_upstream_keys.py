@@ -39,7 +39,8 @@ def mails(site: Site, about: str) -> list[str]:
 def test_a_new_key_in_its_file_is_used_without_a_restart(own_site: Callable[..., Site], tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("sk-or-first-revoked")
-    site = own_site(settings={"OPENROUTER_API_KEY": "", "OPENROUTER_API_KEY_FILE": str(file), "DEBUG": "1"})
+    settings = {"OPENROUTER_API_KEY": "", "OPENROUTER_API_KEY_FILE": str(file), "DEBUG": "1"}
+    site = own_site(worker=False, settings=settings)
     owner = site.new_user("team")
     site.command("create_user", "keeper@example.com", "--role", "owner", "--verified", "--password", "a long battery 1")
     chat = Chat(site, owner)
@@ -65,7 +66,7 @@ def test_a_new_key_in_its_file_is_used_without_a_restart(own_site: Callable[...,
 def test_the_owner_is_told_when_little_is_left_and_again_only_after_it_was_better(
     own_site: Callable[..., Site],
 ) -> None:
-    site = own_site(pace="fast")
+    site = own_site(worker=False, pace="fast")
     site.command("create_user", "keeper@example.com", "--role", "owner", "--verified", "--password", "a long battery 1")
     control = f"{site.sandbox_url}/_control/key"
     for left, state, told in ((90, "good", 0), (4.5, "low", 1), (4.0, "low", 1), (90, "good", 1), (1, "low", 2)):
@@ -91,7 +92,7 @@ def test_an_overdrawn_key_has_nothing_left() -> None:
 
 def test_no_key_is_in_the_database_or_the_log(own_site: Callable[..., Site]) -> None:
     secret = "sk-or-canary-5e83b1c0"
-    site = own_site(settings={"OPENROUTER_API_KEY": f"{secret},sk-or-revoked-canary"})
+    site = own_site(worker=False, settings={"OPENROUTER_API_KEY": f"{secret},sk-or-revoked-canary"})
     chat = Chat(site, site.new_user("team"))
     for _ in range(4):
         chat.send("Hello", "sandbox/hello")
@@ -104,7 +105,7 @@ def test_no_key_is_in_the_database_or_the_log(own_site: Callable[..., Site]) -> 
 
 
 def test_an_answer_is_settled_by_its_bill_whichever_key_it_came_by(own_site: Callable[..., Site]) -> None:
-    site = own_site(settings={"OPENROUTER_API_KEY": "sk-or-revoked-first,sk-or-good-second"})
+    site = own_site(worker=False, settings={"OPENROUTER_API_KEY": "sk-or-revoked-first,sk-or-good-second"})
     chat = Chat(site, site.new_user("team"))
     chat.send("Hello", "sandbox/hello")
     before = chat.used

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_50_sends_at_once_on_a_limit_of_ten_holds_admit_exactly_ten(fresh_site: Callable[..., Site]) -> None:
-    site = fresh_site(processes=2)
+    site = fresh_site(processes=2, worker=False)
     user = site.new_user("team")
     site.command("set_rates", user.email, "--rpm", "unlimited", "--tpm", "unlimited", "--concurrent", "unlimited",
                  "--reason", "test")  # fmt: skip

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_50_sends_of_a_team_at_once_on_a_quota_of_ten_holds_admit_exactly_ten(fresh_site: Callable[..., Site]) -> None:
-    site = fresh_site(processes=2)
+    site = fresh_site(processes=2, worker=False)
     people = [site.new_user() for _ in range(MEMBERS)]
     chats = [Chat(site, user) for user in people]
     team_id, account = json.loads(

@@ -80,4 +80,4 @@ def test_five_at_once_leave_a_tree(live_site: Site) -> None:
 
 @pytest.mark.slow
 def test_twelve_at_once_in_two_processes_leave_a_tree(fresh_site: Callable[..., Site]) -> None:
-    rush(fresh_site(processes=2), people=12, count=25)
+    rush(fresh_site(processes=2, worker=False), people=12, count=25)

@@ -80,7 +80,7 @@ def test_without_a_record_a_crash_costs_what_was_delivered_where_the_provider_st
 
 
 def test_term_lets_running_answers_finish_and_takes_no_new_ones(fresh_site: Callable[..., Site]) -> None:
-    site = fresh_site(pace="fast")
+    site = fresh_site(worker=False)
     chat = Chat(site, site.new_user("pro"))
     with chat.opened("Tell me a story.", "sandbox/slow", max_tokens=40) as (_, events):
         seen = [next(events)]
@@ -101,7 +101,7 @@ def test_term_lets_running_answers_finish_and_takes_no_new_ones(fresh_site: Call
 
 
 def test_a_reader_follows_a_turn_of_another_process(fresh_site: Callable[..., Site]) -> None:
-    site = fresh_site(processes=2)
+    site = fresh_site(processes=2, worker=False)
     user = site.new_user("pro")
     chat = Chat(site, user)
     with chat.opened("Tell me a story.", "sandbox/slow", max_tokens=40) as (_, events):

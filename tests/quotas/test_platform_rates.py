@@ -45,7 +45,7 @@ def unlimited(site: Site, count: int) -> list[Chat]:
 
 @pytest.fixture(scope="module")
 def site(own_site: Callable[..., Site]) -> Site:
-    return own_site(processes=2)
+    return own_site(processes=2, worker=False)
 
 
 def send(chat: Chat) -> httpx.Response:
