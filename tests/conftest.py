@@ -62,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--shared",
         action="store_true",
         help="leave to the run on the other database what one run is enough for: on PostgreSQL, tests that use no "
-        "database; on SQLite, tests marked slow or faults that use one",
+        "database or are marked wire; on SQLite, other tests marked slow or faults that use one",
     )
     parser.addoption("--full", action="store_true", help="run long proofs at their full length instead of a sample")
 
@@ -90,9 +90,9 @@ def _left_to_the_other(item: pytest.Item) -> bool:
     if item.get_closest_marker(RUN.kind):
         return False
     stands_on_it = item.get_closest_marker("django_db") or USES_DATABASE & set(getattr(item, "fixturenames", ()))
-    if RUN.kind == "postgresql":
-        return not stands_on_it
-    return bool(stands_on_it and (item.get_closest_marker("slow") or item.get_closest_marker("faults")))
+    if not stands_on_it or item.get_closest_marker("wire"):
+        return RUN.kind == "postgresql"
+    return RUN.kind == "sqlite" and bool(item.get_closest_marker("slow") or item.get_closest_marker("faults"))
 
 
 def _takes_long(item: pytest.Item) -> bool:

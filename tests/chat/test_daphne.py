@@ -16,6 +16,7 @@ from tests.chat.socket import ChatSocket, Event, open_socket, refusal
 from tests.servers.daphne import Daphne
 from tests.servers.site import Site
 
+pytestmark = pytest.mark.wire
 SLOW = "sandbox/slow"
 
 

@@ -15,6 +15,7 @@ from tests.architecture.source import ROOT
 from tests.chat.client import Chat
 from tests.servers.site import Site
 
+pytestmark = pytest.mark.wire
 ECHO = "sandbox/echo-request"
 F = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
 G = {"type": "function", "function": {"name": "g"}}

@@ -17,6 +17,7 @@ import pytest
 from tests.conformance import langchain_cases, sdk_cases
 from tests.servers.site import Newcomer, Site
 
+pytestmark = pytest.mark.wire
 HERE = Path(__file__).resolve().parent
 OTHER = Path(sys.prefix) / "sdk2" / "bin" / "python"
 NODE = Path(sys.executable).with_name("node")

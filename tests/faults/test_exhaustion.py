@@ -22,7 +22,7 @@ from tests.chat.client import Chat
 from tests.faults.load import GONE, Load, unlimited
 from tests.servers.site import Site
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.wire]
 MUCH = {"PLATFORM_DAILY_USD": "100000"}
 
 

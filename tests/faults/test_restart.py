@@ -17,7 +17,7 @@ from tests.chat.client import Chat, dispatches
 from tests.faults.load import Followed, Load, unlimited
 from tests.servers.site import Site
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.wire]
 MUCH = {"PLATFORM_DAILY_USD": "100000"}
 
 

@@ -92,6 +92,7 @@ def test_sockets_of_a_byte_a_second_cost_little_memory_and_end_with_their_key(fr
 
 
 @pytest.mark.faults
+@pytest.mark.wire
 def test_a_site_that_stops_tells_its_sockets_to_come_again(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site(worker=False)
     user = site.new_user("pro")

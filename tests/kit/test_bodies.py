@@ -13,6 +13,7 @@ import pytest
 from tests.kit.wire import CHUNK, Wire, code_of, status_of, timed
 from tests.servers.site import Newcomer, Site
 
+pytestmark = pytest.mark.wire
 MIB = 1024 * 1024
 TURN = "0198c0de-0000-7000-8000-000000000000"
 HOT = ["/api/chat/stream", f"/api/chat/stream/{TURN}/stop", "/v1/chat/completions"]

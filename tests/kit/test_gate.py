@@ -10,6 +10,7 @@ import pytest
 from oneai.kit.gate import LETTERS, Policy
 from tests.servers.site import Newcomer, Site
 
+pytestmark = pytest.mark.wire
 PAGES = [
     "/",
     "/pricing",

@@ -12,6 +12,7 @@ import pytest
 from tests.kit.wire import Wire, code_of
 from tests.servers.site import Newcomer, Site
 
+pytestmark = pytest.mark.wire
 TURN = "0198c0de-0000-7000-8000-000000000000"
 PATHS = [f"/api/chat/stream/{TURN}", "/api/user/quota", "/login", "/static/nothing.js"]
 
