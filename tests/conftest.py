@@ -99,6 +99,12 @@ def _takes_long(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in ("faults", "slow", "long"))
 
 
+def _together(item: pytest.Item) -> str:
+    """What tests have in common that should run in one process: a site, or the like, that their module starts."""
+    found = [name for names in item._fixtureinfo.name2fixturedefs.values() for name in names]  # type: ignore[attr-defined]
+    return item.nodeid.partition("::")[0] if any(one.scope == "module" for one in found) else item.nodeid
+
+
 def _dealt(items: list[pytest.Item]) -> list[pytest.Item]:
     """The tests so that each process begins with its share of the long ones.
 
@@ -106,11 +112,16 @@ def _dealt(items: list[pytest.Item]) -> list[pytest.Item]:
     last ones to run are short, and nobody waits for a long one that began late.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    long = [item for item in items if _takes_long(item)]
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in filter(_takes_long, items):
+        groups.setdefault(_together(item), []).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for group in sorted(groups.values(), key=len, reverse=True):
+        min(shares, key=len).extend(group)
     short = iter([item for item in items if not _takes_long(item)])
     dealt: list[pytest.Item] = []
-    for number in range(processes):
-        dealt += long[number::processes]
+    for number, share in enumerate(shares):
+        dealt += share
         dealt += islice(short, max(0, len(items) * (number + 1) // processes - len(dealt)))
     return dealt
 
