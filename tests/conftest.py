@@ -41,6 +41,7 @@ os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 # A test that has none of these and no django_db mark can't tell one database from the other.
 USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSERS = ("tests/frontend/", "tests/sandbox/")  # where tests that drive one may stand (tools/suite.py)
 # How long a page may take to become what is expected: only a failure waits for it.
 PATIENCE_MS = 30_000
 CHROMIUM_ARGUMENTS = [
@@ -137,6 +138,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=list(left))
     for item in items:
         if {"page", "browser", "context"} & set(getattr(item, "fixturenames", ())):
+            if not item.nodeid.startswith(BROWSERS):
+                raise pytest.UsageError(f"{item.nodeid} drives a browser, which belongs to one of {BROWSERS}")
             item.add_marker(pytest.mark.browser)
     yield
     items[:] = sorted(_dealt(items), key=lambda item: item.get_closest_marker("browser") is not None)

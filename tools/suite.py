@@ -1,7 +1,7 @@
 """`make test`: every test but the long proofs, on SQLite and PostgreSQL, with the servers that the suite starts itself.
 
-Without arguments the two runs share what one is enough for: tests that use no database run on SQLite,
-tests marked slow or faults that use one run on PostgreSQL, and those marked long are left to `make faults`.
+Without arguments the two runs share what one is enough for: tests that use no database, and those marked wire,
+run on SQLite, others marked slow or faults on PostgreSQL, and those marked long are left to `make faults`.
 The parts then run side by side, since many tests wait rather than work.
 Arguments go on to pytest, and what they choose runs on both, one after the other, as long proofs need it:
 `tools/suite.py -m "faults or slow or long"`.
@@ -23,7 +23,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-PROCESSES = 3  # of each part: many tests wait for servers
+# Of each part, when they run side by side: many tests wait for servers, and the parts should end together.
+PROCESSES = {"SQLite": 3, "PostgreSQL": 4, "browser": 2}
+ALONE = 3
+BROWSERS = ("tests/frontend", "tests/sandbox")  # the only folders with tests that drive one (tests/conftest.py)
 NO_TESTS = 5  # pytest's exit status when nothing was chosen
 
 
@@ -54,16 +57,26 @@ def read_report(path: Path, result: Result) -> None:
             result.passed += 1
 
 
+def environment() -> dict[str, str]:
+    """That of pytest: left to itself each test process would compile every test anew, for seconds."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+def compile_tests() -> None:
+    """Compile every test, unless that was done here: nine processes that begin at once would each do it."""
+    if not list((ROOT / "tests" / "__pycache__").glob("conftest*pytest*.pyc")):
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
+        subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL)
+
+
 def run_pytest(name: str, arguments: list[str]) -> Result:
     """One run of pytest; its output is passed on by lines that begin with the part's name."""
     result = Result(name)
     began = time.monotonic()
-    # Left to itself each test process would compile every test anew, for seconds.
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory(prefix="oneai-report-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
-        with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 print(f"{name:<11}{line}", end="", flush=True)
@@ -152,32 +165,35 @@ def summary(results: list[Result], *, strict: bool) -> int:
 def main() -> int:
     arguments = sys.argv[1:]
     strict = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-    parallel = ["-n", str(PROCESSES), "--dist", "worksteal"]
     trouble = postgresql_trouble()
     # Nothing is left to a run that can't be made.
     shared = [] if arguments or trouble else ["--shared"]
     # Long proofs have a name of their own, `make faults`; arguments choose for themselves.
     quick = "" if arguments else " and not long"
-    chosen = [*with_markers(arguments, f"not browser{quick}"), *parallel, *shared]
+    chosen = [*with_markers(arguments, f"not browser{quick}"), *shared]
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):
         results.append(run_frontend())
     kind = "sqlite" if trouble else "postgresql"
 
+    def part(name: str, database: str, asked: list[str]) -> Result:
+        processes = ALONE if arguments else PROCESSES[name]
+        return run_pytest(name, [*asked, "-n", str(processes), "--dist", "worksteal", "--database", database])
+
     def sqlite() -> Result:
-        return run_pytest("SQLite", [*chosen, "--database", "sqlite"])
+        return part("SQLite", "sqlite", chosen)
 
     def postgresql() -> Result:
-        if trouble:
-            return Result("PostgreSQL", trouble=trouble)
-        return run_pytest("PostgreSQL", [*chosen, "--database", "postgresql"])
+        return Result("PostgreSQL", trouble=trouble) if trouble else part("PostgreSQL", "postgresql", chosen)
 
     def browser() -> Result:
-        return run_pytest("browser", [*with_markers(arguments, f"browser{quick}"), *parallel, "--database", kind])
+        return part("browser", kind, with_markers(arguments or list(BROWSERS), f"browser{quick}"))
 
-    with ThreadPoolExecutor(1 if arguments else 2) as lanes:
+    if not arguments:
+        compile_tests()
+    with ThreadPoolExecutor(1 if arguments else 3) as lanes:
         try:
-            results += [part.result() for part in [lanes.submit(part) for part in (sqlite, postgresql, browser)]]
+            results += [done.result() for done in [lanes.submit(run) for run in (sqlite, postgresql, browser)]]
         except KeyboardInterrupt:  # it reaches pytest too; what has not begun must not begin
             lanes.shutdown(cancel_futures=True)
             raise
