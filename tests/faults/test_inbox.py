@@ -15,8 +15,7 @@ import psycopg
 import pytest
 
 from tests.billing.inbox import event, kept, new_id, send
-from tests.faults.test_outage import SOON, dead, hanging, own_postgres
-from tests.servers.databases import Databases
+from tests.faults.test_outage import MIGRATED, SOON, dead, hanging, own_postgres
 from tests.servers.postgres import Postgres
 from tests.servers.process import ServerProcess
 from tests.servers.site import Site
@@ -134,8 +133,7 @@ def test_processes_killed_between_store_and_effect_lose_nothing_and_credit_nothi
 def test_without_its_database_the_door_says_503_within_two_seconds_and_nothing_is_lost(
     own_postgres: Postgres, fresh_site: Callable[..., Site]
 ) -> None:
-    url = own_postgres.create_database("inbox")
-    Databases._migrate(url)
+    url = own_postgres.create_database("inbox", template=MIGRATED)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER DATABASE inbox SET synchronous_commit = on")  # as servers have it, but those of tests
     site = fresh_site(worker=False, database_url=url)

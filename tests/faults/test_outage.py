@@ -23,11 +23,15 @@ STALE = 12.0  # seconds without a heartbeat after which a producer is taken for 
 SOON = 8.0  # two seconds on a machine that has nothing else to do, and far below the time that the database is away
 
 
-@pytest.fixture
+MIGRATED = "migrated"
+
+
+@pytest.fixture(scope="module")
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that may be ended and stopped."""
+    """A PostgreSQL server that may be ended and stopped, with a migrated database to copy."""
     server = Postgres()
     server.start()
+    Databases._migrate(server.create_database(MIGRATED))
     yield server
     server.stop()
 
@@ -109,8 +113,7 @@ def whole_and_settled(chat: Chat, turn: Turn) -> None:
 def test_an_answer_outlives_a_postgresql_that_is_away_for_longer_than_a_producer_may_be_silent(
     own_postgres: Postgres, fresh_site: Callable[..., Site], away: Callable[[Postgres], Iterator[None]]
 ) -> None:
-    url = own_postgres.create_database("outage")
-    Databases._migrate(url)
+    url = own_postgres.create_database(f"outage_{away.__name__}", template=MIGRATED)  # type: ignore[attr-defined]
     site = fresh_site(pace="human", database_url=url)
     chat = Chat(site, site.new_user("pro"))
     site.command("set_rates", chat.user.email, "--tpm", "unlimited", "--reason", "test")
@@ -192,8 +195,7 @@ def test_a_producer_that_comes_back_after_its_hold_was_settled_and_then_dies_lea
 def test_the_money_is_right_when_the_process_dies_while_the_database_is_away(
     own_postgres: Postgres, fresh_site: Callable[..., Site]
 ) -> None:
-    url = own_postgres.create_database("outage")
-    Databases._migrate(url)
+    url = own_postgres.create_database("money", template=MIGRATED)
     site = fresh_site(pace="human", database_url=url, worker=False)
     chat = Chat(site, site.new_user("pro"))
     turn = Turn(200)

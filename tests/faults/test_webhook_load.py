@@ -12,8 +12,7 @@ import psycopg
 import pytest
 
 from tests.billing.inbox import DOORS, event, headers, new_id
-from tests.faults.test_outage import own_postgres
-from tests.servers.databases import Databases
+from tests.faults.test_outage import MIGRATED, own_postgres
 from tests.servers.postgres import Postgres
 from tests.servers.site import Site
 
@@ -50,8 +49,7 @@ async def flood(url: str) -> tuple[Counter[int], list[float]]:
 def test_two_hundred_webhooks_a_second_are_acknowledged_at_once(
     own_postgres: Postgres, fresh_site: Callable[..., Site]
 ) -> None:
-    url = own_postgres.create_database("load")
-    Databases._migrate(url)
+    url = own_postgres.create_database("load", template=MIGRATED)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER DATABASE load SET synchronous_commit = on")  # as servers have it, but those of tests
     site = fresh_site(processes=2, worker=False, database_url=url)

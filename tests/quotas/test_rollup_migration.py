@@ -50,8 +50,7 @@ print(sorted(UsageDaily.objects.filter(part="model").aggregate(calls=Sum("calls"
 
 @pytest.mark.slow
 def test_what_was_used_before_is_added_up_by_the_migration(database: Databases, server_logs: Path) -> None:
-    site = Site(database.empty(), server_logs, settings={"OPENROUTER_API_KEY": "sk-or-v1-none"})
-    site.manage("migrate", "--verbosity", "0")
+    site = Site(database.migrated(), server_logs, settings={"OPENROUTER_API_KEY": "sk-or-v1-none"})
     site.manage("migrate", "quotas", "0003", "--verbosity", "0")
     site.manage("shell", "--verbosity", "0", "-c", BEFORE)
     site.manage("migrate", "--verbosity", "0")
