@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import psycopg
 import pytest
 
+from tests.servers import forked
 from tests.servers.databases import Databases
-from tests.servers.process import ROOT
 from tests.servers.site import machine_environment
 
 pytestmark = pytest.mark.postgresql
@@ -17,8 +16,7 @@ pytestmark = pytest.mark.postgresql
 
 def manage(url: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     env = machine_environment() | {"DEBUG": "1", "DATABASE_URL": url} | settings
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    return forked.run(["manage.py", *arguments], env)
 
 
 def test_the_role_carries_the_path_so_that_a_session_without_options_works_in_the_schema(database: Databases) -> None:
