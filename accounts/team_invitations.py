@@ -162,14 +162,14 @@ def accept(user: User, token: str) -> Membership:
     """Join the team. Refusals of ``look``, ``already_in_team``, and ``seats_full`` when its seat is gone."""
     team_id = look(user, token).team_id
     with transaction.atomic():
+        # Nobody joins or makes another team at the same time. Not the key: calls that are admitted refer to it.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         team = teams.lock(team_id)
         invitation = look(user, token)  # as it is under the lock
         if Membership.objects.filter(user=user).exists():
             raise Refusal("already_in_team")
         if Membership.objects.filter(team=team).count() >= team.seats:
             raise Refusal("seats_full", details={"seats": team.seats})
-        # Nobody joins or makes another team at the same time. Not the key: calls that are admitted refer to it.
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         place, made = Membership.objects.get_or_create(user=user, defaults={"team": team, "role": invitation.role})
         if not made:
             raise Refusal("already_in_team")

@@ -184,6 +184,7 @@ def pause(row: Subscription, why: str = PAUSE) -> None:
         if why != PAUSE:
             row.metadata = row.metadata | {"stopped": row.metadata["stopped"] | {"why": why}}
         return
+    allowances.lock(receiver(row))  # what a call uses meanwhile would be left, too
     at, limits = now(), in_force(row)
     lasts = Allowance.objects.filter(
         user_id=receiver(row), source__startswith=f"sub:{row.pk}:", starts_at__lte=at, until__gt=at

@@ -69,7 +69,7 @@ def _waiting_for(seen: wire.Subscription) -> Subscription:
 def _write(row: Subscription, seen: Seen, began: datetime, also: list[str]) -> Subscription | None:
     """The row, written or found as new as ``began``; None when somebody else has written what is older."""
     with transaction.atomic():
-        standing.lock(row.user_id)
+        standing.lock_with_team(row)
         kept = rows.again(row.pk)
         if kept.fetched_at != row.fetched_at:
             known = Payment.objects.filter(razorpay_payment_id__in=also, fetched_at__gte=began).count() == len(also)

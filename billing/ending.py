@@ -20,6 +20,7 @@ from billing.razorpay.client import Razorpay
 from billing.razorpay.errors import BadRequest, RazorpayError
 from billing.standing import ENDED, LIVE
 from oneai.kit.clock import now, utc_text
+from quotas import allowances
 
 log = structlog.get_logger("billing")
 
@@ -62,6 +63,8 @@ def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> lis
     """
     if "ended" in row.metadata:
         return []
+    # A call that is settled while this reads what is left would be given back, and used.
+    allowances.lock(allowing.receiver(row))
     asked = []
     for number, (payment, back) in enumerate(_unused_parts(row)):
         key = f"end-{payment.pk.hex}" if number else f"end-{row.pk.hex}"

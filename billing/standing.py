@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from accounts.standing import set_plan_label
+from accounts.team_models import Team
 from billing.models import Subscription, SubscriptionStatus
 from billing.plans import DEFAULT_PLAN
 from oneai.kit.clock import now
@@ -41,6 +42,20 @@ def lock(user_id: UUID) -> None:
     transaction is the lock. Rows that refer to the person can be written all the while.
     """
     User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
+
+
+def lock_with_team(row: Subscription) -> None:
+    """As ``lock``, for what may end what somebody else pays, and set a team's seats.
+
+    First everybody who ever subscribed for the team, then the team, and accounts after both: whoever takes a member
+    out has the team's row and waits for the member's account, whose call may wait for the team's.
+    """
+    if row.team_id is None:
+        lock(row.user_id)
+        return
+    payers = {row.user_id, *of(holder_of(row)).values_list("user_id", flat=True)}
+    for rows in (User.objects.filter(pk__in=payers), Team.objects.filter(pk=row.team_id)):
+        list(rows.select_for_update(no_key=True).only("pk").order_by("pk"))
 
 
 def live(holder: Holder) -> list[Subscription]:

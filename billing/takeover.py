@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from billing import ending, payments
 from billing.models import Subscription
-from billing.standing import ENDED, LIVE, Holder, lock, of
+from billing.standing import ENDED, LIVE, Holder, of
 
 REPLACED = "replaced"
 
@@ -20,7 +20,9 @@ def is_displaced(row: Subscription) -> bool:
 
 
 def take_over(row: Subscription) -> None:
-    """End every older subscription of the same holder now, their unused parts refunded; under the caller's lock.
+    """End every older subscription of the same holder now, their unused parts refunded.
+
+    Under the caller's lock, which is that of everybody who has paid for the team (``standing.lock_with_team``).
 
     Called before ``row`` gives anything: what is left of the old ones is read from the quota of now.
     """
@@ -28,7 +30,5 @@ def take_over(row: Subscription) -> None:
     for old in older.select_related("plan", "price", "next_price").order_by("created_at", "id"):
         if old.status in ENDED and payments.running(old) is None:
             continue
-        if old.user_id != row.user_id:  # whoever owned the team before
-            lock(old.user_id)
         ending.end_now(old, reason=f"{row.plan.name} has taken over", actor="", why=REPLACED)
         old.save()

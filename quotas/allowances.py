@@ -143,6 +143,11 @@ def end(user_id: UUID, source: str) -> int:
     return ended
 
 
+def lock(user_id: UUID) -> None:
+    """Until the transaction ends nobody else admits, settles or gives on the account: what is read stays."""
+    holding.lock_accounts([user_id])
+
+
 def anchor_of(user_id: UUID) -> datetime:
     """From when on the account's periods are counted."""
     anchor: datetime = holding.read_accounts(user_id)[0]["anchor"]
