@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
-from billing.models import Coupon, CouponUse, Purchase, Refund, Subscription
+from billing.models import Coupon, CouponUse, Payment, Purchase, Subscription
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
 from quotas import grants
@@ -95,14 +95,13 @@ def use(row: Subscription) -> None:
         )
 
 
-def take_back(row: Subscription, refund: Refund) -> None:
-    """Money of the cycle that a coupon's bonus came with goes back: so does the bonus, in the same proportion."""
-    paid = refund.payment
+def take_back(row: Subscription, paid: Payment, key: str, paise: int) -> None:
+    """Of the cycle that a coupon's bonus came with, ``paise`` go back: so does the bonus, once for each ``key``."""
     earlier = row.payments.filter(period_start__lt=paid.period_start)
     if row.coupon_use is None or not row.coupon_use.coupon.bonus_tokens or earlier.exists():
         return
     try:
-        grants.refund(_bonus(row), refund.key, refund.amount_paise, paid.amount_paise)
+        grants.refund(_bonus(row), key, paise, paid.amount_paise)
     except InvalidTerms:  # it was never given
         return
 

@@ -73,7 +73,7 @@ def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> lis
         if refund is not None:
             asked.append(refund)
             if not number:
-                coupons.take_back(row, refund)
+                coupons.take_back(row, payment, refund.key, refund.amount_paise)
     allowing.end_all(row)
     allowing.count_as_before(row)
     row.metadata = row.metadata | {"ended": {"at": utc_text(now()), "why": why or "asked"}}

@@ -134,7 +134,7 @@ def _their_disputes(razorpay: Razorpay, since: datetime, report: Report) -> None
         return
     for seen in found:
         row = Payment.objects.filter(razorpay_payment_id=seen.payment_id).first()
-        if row is None or row.dispute == seen.status[:20]:
+        if row is None or row.disputes.get(seen.id) == seen.status[:20]:
             continue
         key = seen.payment_id
         looking.look(
@@ -149,7 +149,7 @@ def _their_disputes(razorpay: Razorpay, since: datetime, report: Report) -> None
 
 def _dispute_state(payment_id: str) -> dict[str, Any]:
     row = Payment.objects.filter(razorpay_payment_id=payment_id).first()
-    return {"dispute": row.dispute} if row else {}
+    return {"dispute": row.dispute, "all": row.disputes} if row else {}
 
 
 # What waits to be sent ---------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from billing.razorpay.once import NOTE
 from oneai.kit.clock import now
 from quotas import grants
 from quotas.allowances import InvalidTerms
+from quotas.models import Grant
 
 log = structlog.get_logger("billing")
 
@@ -69,7 +70,7 @@ def take_back(row: Refund) -> None:
     if payment.purchase_id is None or payment.effect_at is None:
         return
     try:
-        taken = grants.refund(cause_of(payment), row.key, row.amount_paise, payment.amount_paise)
+        taken = grants.refund(cause_of(payment), row.key, row.amount_paise, _stands_for(payment, row))
     except InvalidTerms:  # it gave nothing: it came second
         return
     row.taken, row.owed = dict(taken.taken), dict(taken.owed)
@@ -77,8 +78,29 @@ def take_back(row: Refund) -> None:
 
 
 def cause_of(payment: Payment) -> str:
-    """What the top-up of a payment is known by."""
-    return f"pay:{payment.razorpay_payment_id}"
+    """What the top-up of a payment is known by; after a dispute that was won it is given anew, under another name."""
+    return _causes(payment)[-1]
+
+
+def next_cause_of(payment: Payment) -> str:
+    """What the top-up of a payment is to be known by when it is given anew."""
+    return f"pay:{payment.razorpay_payment_id}:won:{len(_causes(payment))}"
+
+
+def _causes(payment: Payment) -> list[str]:
+    found = [f"pay:{payment.razorpay_payment_id}"]
+    while Grant.objects.filter(source_key__in=grants.keys_of(cause := f"{found[0]}:won:{len(found)}")).exists():
+        found.append(cause)
+    return found
+
+
+def _stands_for(payment: Payment, row: Refund) -> int:
+    """The money, in paise, that the top-up of a payment was given for: after a dispute only what had not gone back."""
+    given = Grant.objects.filter(source_key__in=grants.keys_of(cause_of(payment))).order_by("created_at").first()
+    if given is None or len(_causes(payment)) == 1:
+        return payment.amount_paise
+    before = payment.refunds.exclude(status=FAILED).exclude(pk=row.pk).filter(created_at__lt=given.created_at)
+    return payment.amount_paise - int(before.aggregate(paise=Sum("amount_paise"))["paise"] or 0)
 
 
 # To Razorpay -------------------------------------------------------------------------------------

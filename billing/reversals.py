@@ -1,14 +1,15 @@
 """Money that goes back without our asking: disputes, and refunds made in Razorpay's dashboard.
 
 While a dispute is open, what the payment bought is stopped: a plan's allowance, or what a top-up has left. Won or
-closed without loss, it is given back; lost, it stays away. A refund of all of a cycle ends what it gave.
+closed without loss, it is given back; lost, it stays away. There may be several of one payment, one after the other.
+A refund of all of a cycle ends what it gave.
 """
 
 from __future__ import annotations
 
 from django.db import transaction
 
-from billing import allowing, differences, dispatch, payments, refunds, standing, subscriptions
+from billing import allowing, coupons, differences, dispatch, payments, refunds, standing, subscriptions
 from billing.models import Payment
 from billing.payments import LOST, OVER
 from billing.razorpay.client import Razorpay
@@ -36,19 +37,35 @@ def apply_dispute(razorpay: Razorpay, dispute_id: str) -> None:
 
 
 def _follow(kept: Payment, seen: Dispute) -> None:
-    before = kept.dispute
-    if before == seen.status or before in OVER or before == LOST:
+    """A bank may dispute the same payment again; each dispute ends once, and its end stays."""
+    had = kept.disputes.get(seen.id, "")
+    if had == seen.status[:20] or had == LOST or had in OVER:
         return
-    kept.dispute, kept.disputed_at = seen.status[:20], kept.disputed_at or now()
-    kept.save(update_fields=["dispute", "disputed_at"])
-    if not before:
-        _stop(kept)
+    before = kept.dispute
+    kept.disputes = kept.disputes | {seen.id: seen.status[:20]}
+    kept.dispute = LOST if before == LOST else _standing(list(kept.disputes.values()))
+    kept.disputed_at = kept.disputed_at or now()
+    kept.save(update_fields=["dispute", "disputes", "disputed_at"])
+    if not had and seen.status not in OVER:
         _tell(kept, seen, "dispute")
-    if seen.status in OVER:
-        _give_again(kept)
     if seen.status == LOST:
-        _take(kept)
         _tell(kept, seen, "dispute_lost")
+    stopped, stops = _is_open(before) or before == LOST, _is_open(kept.dispute) or kept.dispute == LOST
+    if stops and not stopped:
+        _stop(kept)
+    if stopped and not stops:
+        _give_again(kept)
+    if kept.dispute == LOST != before:
+        _take(kept, seen)
+
+
+def _standing(states: list[str]) -> str:
+    """What disputes of one payment come to: lost with one of them, open while one is."""
+    return next((state for state in states if state == LOST), next(filter(_is_open, states), states[-1]))
+
+
+def _is_open(state: str) -> bool:
+    return bool(state) and state != LOST and state not in OVER
 
 
 def _tell(kept: Payment, seen: Dispute, kind: str) -> None:
@@ -82,7 +99,8 @@ def _give_again(kept: Payment) -> None:
     row = kept.subscription
     if row is not None:
         row = subscriptions.again(row.pk)
-        if allowing.stopped_for(row) == allowing.DISPUTE:
+        others = any(_is_open(each) for each in row.payments.values_list("dispute", flat=True))
+        if allowing.stopped_for(row) == allowing.DISPUTE and not others:
             allowing.resume(row)
             row.save()
         subscriptions.note(row, "dispute_over", payment=kept.razorpay_payment_id)
@@ -91,7 +109,7 @@ def _give_again(kept: Payment) -> None:
         if back:
             grants.grant(
                 kept.purchase.team_id or kept.user_id,
-                f"{refunds.cause_of(kept)}:won",
+                refunds.next_cause_of(kept),
                 back,
                 note="Given back after a dispute",
             )
@@ -103,27 +121,33 @@ def _taken_by_dispute(kept: Payment) -> dict[str, int]:
     for unit in UNITS:
         ends = "" if unit == TOKENS else f"#{unit}"
         given = Grant.objects.filter(source_key=f"{cause}{ends}").first()
-        owed = Grant.objects.filter(source_key=f"refund:{_key(kept)}{ends}").first()
-        if given is None or owed is None:
+        if given is None:
             continue
-        by_refunds = sum(int(each.taken.get(unit, 0)) for each in kept.refunds.all())
+        debts = {debt.source_key: debt for debt in Grant.objects.filter(parent=given)}
+        owed = debts.get(f"refund:{_key(kept)}{ends}")
+        if owed is None:
+            continue
+        by_refunds = sum(
+            int(each.taken.get(unit, 0)) for each in kept.refunds.all() if f"refund:{each.key}{ends}" in debts
+        )
         amount = given.refunded - by_refunds + (owed.amount or 0)
         if amount > 0:
             found[unit] = amount
     return found
 
 
-def _take(kept: Payment) -> None:
+def _take(kept: Payment, seen: Dispute) -> None:
     row = kept.subscription
     if row is not None:
         row = subscriptions.again(row.pk)
         allowing.end_all(row)
+        coupons.take_back(row, kept, seen.id, kept.amount_paise)
         row.metadata = {name: value for name, value in row.metadata.items() if name != "stopped"}
         row.save()
 
 
 def _key(kept: Payment) -> str:
-    return f"dispute-{kept.razorpay_payment_id}"
+    return f"dispute-{refunds.cause_of(kept).removeprefix('pay:')}"
 
 
 def follow_refund(kept: Payment) -> None:

@@ -126,7 +126,7 @@ def refund(source_key: str, refund_key: str, refunded: int = 1, paid: int = 1) -
     cause = f"refund:{refund_key}"
     known = _rows(cause)
     if known:
-        if any(row.parent is None or row.parent.source_key not in _keys(source_key) for row in known):
+        if any(row.parent is None or row.parent.source_key not in keys_of(source_key) for row in known):
             raise InvalidTerms("this refund was of another payment")
         return TakenBack(False, {}, {row.unit: row.amount or 0 for row in known})
     taken: dict[str, int] = {}
@@ -187,7 +187,8 @@ def _text(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def _keys(cause: str) -> list[str]:
+def keys_of(cause: str) -> list[str]:
+    """The keys of the rows that a cause may have topped up by."""
     return [_row_key(cause, unit) for unit in UNITS]
 
 

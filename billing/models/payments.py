@@ -50,7 +50,8 @@ class Payment(models.Model):
     """A payment at Razorpay as it was last fetched. Written by ``billing.payments``.
 
     ``period_start`` and ``period_end``: the cycle of the subscription that it paid for. ``status`` only goes forward:
-    failed, created, authorized, captured, refunded.
+    failed, created, authorized, captured, refunded. ``dispute`` is what all of its ``disputes`` come to; each stands
+    there with its state by Razorpay's id.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -75,6 +76,7 @@ class Payment(models.Model):
     period_end = models.DateTimeField(null=True, blank=True)
     disputed_at = models.DateTimeField(null=True, blank=True)
     dispute = models.CharField(max_length=20, blank=True)
+    disputes = models.JSONField(default=dict, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     effect_at = models.DateTimeField(null=True, blank=True)
     fetched_at = models.DateTimeField(default=now)
