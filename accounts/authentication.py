@@ -30,6 +30,7 @@ from accounts.models import User
 from accounts.principal import Principal
 from oneai.kit.clock import now
 from oneai.kit.errors import Refusal
+from oneai.kit.logs import loggable
 
 log = structlog.get_logger("security")
 
@@ -175,7 +176,7 @@ def _refuse_forgery(request: HttpRequest) -> None:
     check.process_request(request)
     reason = check.process_view(request, _no_view, (), {})
     if reason is not None or request.headers.get("Sec-Fetch-Site") == "cross-site":
-        log.warning("csrf_refused", path=request.path)
+        log.warning("csrf_refused", path=loggable(request.path))
         raise Refusal("csrf_failed")
 
 

@@ -21,7 +21,7 @@ from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.heads import Head
 from oneai.kit.intake import Body, body_limit
-from oneai.kit.logs import access_line, request_ids
+from oneai.kit.logs import access_line, loggable, request_ids
 from oneai.kit.pages_errors import error_page
 
 Scope = MutableMapping[str, Any]
@@ -261,7 +261,7 @@ class Gate:
                 raise
             await send_refusal(scope, guarded_send, refusal, request_id)
         except Exception:
-            log.exception("unhandled", path=path)
+            log.exception("unhandled", path=loggable(path))
             if status:
                 raise
             await send_refusal(scope, guarded_send, Refusal("internal_error"), request_id)
@@ -269,7 +269,7 @@ class Gate:
             body.release()
             line = {
                 "method": scope["method"],
-                "path": path,
+                "path": loggable(path),
                 "status": status,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
                 "request_id": request_id,

@@ -29,6 +29,19 @@ def _add_request_id(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableM
     return line
 
 
+SECRET_PATHS: Final = ("/settings/team/join/", "/s/")
+"""Addresses that are a secret themselves: who has read the next part of one may join a team or read what was shared."""
+
+
+def loggable(path: str) -> str:
+    """``path`` as a log may have it: without the token that it lets somebody in by."""
+    if not path.startswith(SECRET_PATHS):
+        return path
+    front = next(each for each in SECRET_PATHS if path.startswith(each))
+    token, slash, rest = path[len(front) :].partition("/")
+    return f"{front}<token>{slash}{rest}" if token else path
+
+
 def access_line(fields: dict[str, Any]) -> None:
     """One line of the access log, in the form of all others but without their machinery.
 

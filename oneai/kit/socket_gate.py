@@ -18,7 +18,7 @@ from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import App, Gate, Message, Receive, Scope, Send, new_request_id
 from oneai.kit.heads import Head
-from oneai.kit.logs import access_line, request_ids
+from oneai.kit.logs import access_line, loggable, request_ids
 
 log = structlog.get_logger("access")
 
@@ -102,7 +102,7 @@ class SocketGate:
             access_line(
                 {
                     "method": "WEBSOCKET",
-                    "path": scope["path"],
+                    "path": loggable(scope["path"]),
                     "status": status,
                     "code": code or GONE,
                     "ms": round((time.perf_counter() - started) * 1000, 1),

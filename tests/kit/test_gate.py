@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
+import time
 
 import httpx
 import pytest
@@ -198,3 +201,24 @@ def test_only_a_mail_on_the_desk_may_have_inline_styles_and_it_can_do_nothing() 
         else:
             assert "unsafe-inline" not in shown
             assert headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("/settings/team/join/{}", "/settings/team/join/<token>"),
+        ("/s/{}", "/s/<token>"),
+        ("/s/{}/report", "/s/<token>/report"),
+        ("/static/{}", "/static/{}"),
+    ],
+)
+def test_an_address_that_is_a_secret_is_in_no_log(live_site: Site, path: str, logged: str) -> None:
+    token = secrets.token_urlsafe(32)
+    answer = httpx.get(live_site.url + path.format(token), follow_redirects=False)
+    request_id = answer.headers["x-request-id"]
+    deadline = time.monotonic() + 30
+    lines: list[str] = []
+    while not lines and time.monotonic() < deadline:
+        lines = [line for line in live_site.log_path.read_text().splitlines() if request_id in line]
+    assert json.loads(lines[-1])["path"] == logged.format(token)
+    assert "{}" in logged or token not in live_site.log_path.read_text()
