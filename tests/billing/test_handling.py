@@ -326,6 +326,16 @@ def test_only_an_owner_may_have_an_event_handled_again(looked: Looked) -> None:
     assert not AuditEntry.objects.filter(action="webhook.replayed").exists()
 
 
+@pytest.mark.parametrize(("role", "sees"), [(Role.SUPPORT, False), (Role.FINANCE, True), (Role.OWNER, True)])
+def test_bodies_are_read_and_searched_by_whose_work_money_is(looked: Looked, role: Role, sees: bool) -> None:
+    row = receive(payment="pay_OfSomebody")
+    browser = desk(people.make(role=role))
+    page = browser.get(f"/admin/billing/webhookevent/{row.pk}/change/").content.decode()
+    found = browser.get("/admin/billing/webhookevent/?q=pay_OfSomebody").content.decode()
+    assert row.event_id in page
+    assert ("pay_OfSomebody" in page, row.event_id in found) == (sees, sees)
+
+
 def test_what_is_at_work_or_has_lost_its_body_is_not_handled_again(looked: Looked) -> None:
     busy, empty = receive(), receive()
     WebhookEvent.objects.filter(pk=busy.pk).update(lease_until=now() + handling.LEASE, leased_by="a")
