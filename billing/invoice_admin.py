@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -18,7 +19,7 @@ from django.utils.html import format_html
 
 from accounts import audit
 from accounts.models import Role, User
-from billing import invoice_export, invoice_paper, invoices, sellers
+from billing import invoice_export, invoice_files, invoice_paper, invoices, sellers
 from billing.invoice_numbers import day_in_india
 from billing.models import BillingDetails, Invoice, InvoiceLine, Seller
 from oneai.kit.csvfile import csv_response
@@ -117,13 +118,11 @@ class InvoiceAdmin(ReadOnly):
             *super().get_urls(),
         ]
 
-    def pdf(self, request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+    def pdf(self, request: HttpRequest, invoice_id: UUID) -> HttpResponseBase:
         """The paper, for whoever may look at invoices."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        from billing import invoice_pdf  # drawing takes 25 MB, which a process that draws nothing is spared
-
-        return invoice_pdf.answer(get_object_or_404(Invoice, pk=invoice_id))
+        return invoice_files.answer(request, get_object_or_404(Invoice, pk=invoice_id))
 
     def export(self, request: HttpRequest) -> HttpResponse:
         """Invoices for the accountant: a form, and what it asks for as a download."""

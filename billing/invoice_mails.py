@@ -9,7 +9,7 @@ import structlog
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
-from billing import invoice_paper, letters, mail_texts
+from billing import invoice_files, invoice_paper, letters, mail_texts
 from billing.letters import Paper
 from billing.models import Invoice, InvoiceKind, InvoiceMail
 from oneai.kit.clock import now
@@ -24,10 +24,12 @@ def write(most: int = 10) -> int:
     for invoice_id in waiting[:most]:
         try:
             invoice = Invoice.objects.select_related("user", "corrects", "replaces", "refund").get(pk=invoice_id)
-            mail = message(invoice)
+            pdf = invoice_files.draw(invoice)
+            mail = message(invoice, pdf)
             with transaction.atomic():
                 if not InvoiceMail.objects.filter(pk=invoice_id, written_at=None).update(written_at=now()):
                     continue
+                invoice_files.keep(invoice, pdf)
                 if invoice.user.is_active:
                     mail.send()
             written += 1
@@ -36,8 +38,8 @@ def write(most: int = 10) -> int:
     return written
 
 
-def message(invoice: Invoice) -> EmailMultiAlternatives:
-    """The mail of ``invoice``, not yet sent."""
+def message(invoice: Invoice, pdf: bytes) -> EmailMultiAlternatives:
+    """The mail of ``invoice`` with its PDF, not yet sent."""
     paper = invoice_paper.read(invoice)
     facts = [(line.description, line.total) for line in paper.lines]
     if paper.taxed:
@@ -50,6 +52,4 @@ def message(invoice: Invoice) -> EmailMultiAlternatives:
         letter = mail_texts.credit_note(invoice, paper.title, facts, invoice.refund)
     else:
         letter = mail_texts.receipt(invoice, paper.title, facts, invoice.payment)
-    from billing import invoice_pdf  # drawing takes 25 MB, which a process that draws nothing is spared
-
-    return letters.message(letter, invoice.user.email, [Paper(paper.file_name, invoice_pdf.render(paper))])
+    return letters.message(letter, invoice.user.email, [Paper(paper.file_name, pdf)])

@@ -74,7 +74,16 @@ class Paper:
 
     @property
     def file_name(self) -> str:
-        return f"{self.number.replace('/', '-')}.pdf"
+        return _file_name(self.number)
+
+
+def file_name_of(invoice: Invoice) -> str:
+    """What the PDF of an invoice is called."""
+    return _file_name(invoice.number)
+
+
+def _file_name(number: str) -> str:
+    return f"{number.replace('/', '-')}.pdf"
 
 
 def title_of(invoice: Invoice) -> str:

@@ -10,14 +10,11 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from django.http import HttpResponse
 from fontTools.ttLib import TTFont
 from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout
 
-from billing import invoice_paper
 from billing.invoice_paper import Paper, Party
-from billing.models import Invoice
 
 _FAMILY: Final = "Mukta"  # Latin and Devanagari
 _REGULAR: Final = ("fontpkg_mukta", "Mukta-Regular.ttf")
@@ -43,15 +40,6 @@ def render(paper: Paper) -> bytes:
     pdf.sums()
     pdf.notes()
     return bytes(pdf.output())
-
-
-def answer(invoice: Invoice) -> HttpResponse:
-    """The paper as an answer over HTTP that a browser shows."""
-    paper = invoice_paper.read(invoice)
-    response = HttpResponse(render(paper), content_type="application/pdf")
-    response["Content-Disposition"] = f'inline; filename="{paper.file_name}"'
-    response["Cache-Control"] = "private, no-store"
-    return response
 
 
 def _file(font: tuple[str, str]) -> str:

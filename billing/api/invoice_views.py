@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.doors import PersonView, person, principal
-from billing import details, words
+from billing import details, invoice_files, words
 from billing.api.invoice_shapes import BillingDetailsBody, BillingDetailsShape, InvoiceDetailShape, InvoiceShape
 from billing.invoices import payment_of
 from billing.models import Invoice
@@ -77,11 +77,9 @@ class InvoicePdf(PersonView):
         tags=["subscription"],
         responses={(200, "application/pdf"): OpenApiTypes.BINARY},
     )
-    def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
+    def get(self, request: Request, invoice_id: UUID) -> HttpResponseBase:
         """An invoice or credit note as a PDF."""
-        from billing import invoice_pdf  # drawing takes 25 MB, which a process that draws nothing is spared
-
-        return invoice_pdf.answer(one(request, invoice_id))
+        return invoice_files.answer(request._request, one(request, invoice_id))
 
 
 class BillingDetailsView(PersonView):

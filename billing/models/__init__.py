@@ -11,6 +11,7 @@ from billing.models.invoices import (
     InvoiceKind,
     InvoiceLine,
     InvoiceMail,
+    InvoicePdf,
     InvoiceSeries,
     Seller,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "InvoiceKind",
     "InvoiceLine",
     "InvoiceMail",
+    "InvoicePdf",
     "InvoiceSeries",
     "Notice",
     "Pack",

@@ -194,6 +194,21 @@ class InvoiceLine(Kept):
         return self.description
 
 
+class InvoicePdf(models.Model):
+    """The PDF of an invoice as it was mailed: the same bytes ever after. Written by ``billing.invoice_files``."""
+
+    invoice = models.OneToOneField(Invoice, on_delete=models.PROTECT, primary_key=True, related_name="pdf")
+    digest = models.CharField(max_length=64)
+    content = models.BinaryField()
+    drawn_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "invoice_pdfs"
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class InvoiceMail(models.Model):
     """That an invoice is to be mailed to the customer: made with it, marked when the mail is in the outbox."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +15,10 @@ from django.test import Client
 
 from accounts import apikeys
 from accounts.models import AuditEntry, User
-from billing import invoices
-from billing.models import BillingDetails, Invoice
+from billing import invoice_mails, invoices
+from billing.models import BillingDetails, Invoice, InvoicePdf
 from oneai.kit.clock import travel
+from tests.accounts import people
 from tests.billing import paid
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +122,25 @@ def test_a_paper_drawn_again_is_the_same_and_of_its_own_day(client: Client, asha
     made = pypdfium2.PdfDocument(again).get_metadata_dict()
     assert made["CreationDate"].startswith(f"D:{paper.issued_at:%Y%m%d%H%M%S}")
     assert (made["Title"], made["Author"]) == (f"Tax invoice {paper.number}", "Peepal Software Private Limited")
+
+
+def test_a_paper_is_shown_byte_for_byte_as_it_was_mailed(client: Client, asha: User, mailoutbox: list[Any]) -> None:
+    paper = invoices.issue_for(paid.payment(asha))
+    where = f"{LIST}/{paper.pk}/pdf"
+    before = client.get(where)
+    assert "ETag" not in before and not InvoicePdf.objects.exists()
+    assert invoice_mails.write() == 1
+    (mail,) = mailoutbox
+    answer = client.get(where)
+    assert answer.content == mail.attachments[0].content
+    assert answer["ETag"] == f'"{sha256(answer.content).hexdigest()}"'
+    assert answer["Cache-Control"] == "private, no-store"
+    again = client.get(where, headers={"if-none-match": answer["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(where, headers={"if-none-match": '"other"'}).content == answer.content
+    stranger = people.make()
+    client.force_login(stranger)
+    assert client.get(where, headers={"if-none-match": answer["ETag"]}).status_code == 404
 
 
 @pytest.mark.parametrize(
