@@ -7,11 +7,13 @@ number of open streams (docs/decisions/0041-the-upstream-client.md).
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import aiohttp
@@ -20,6 +22,7 @@ import orjson
 
 CONNECT_SECONDS: Final = 10.0
 END_SECONDS: Final = 1.0  # how long a body may take to end after its last word
+KEPT_SECONDS: Final = 5.0  # how long an idle connection of plain calls waits for the next one
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 
 
@@ -69,6 +72,22 @@ def fetch_json(url: str, *, headers: Mapping[str, str] | None = None, timeout: f
         raise HTTPFailure(response.status_code, "the answer is not JSON") from error
 
 
+@cache
+def _client() -> httpx.Client:
+    """This process's connections for plain calls, used by any of its threads; kept for less than servers keep them."""
+    return httpx.Client(
+        follow_redirects=False,
+        verify=_trusted(),
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
+    )
+
+
+# Two processes on one connection would read each other's answers.
+os.register_at_fork(after_in_child=_client.cache_clear)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer, whatever its status; header names are in lower case."""
@@ -100,10 +119,9 @@ def call(
     timeout = httpx.Timeout(read, connect=connect)
     last = time.monotonic() + connect + 3 * read
     try:
-        with (
-            httpx.Client(timeout=timeout, follow_redirects=False, verify=_trusted(), trust_env=False) as client,
-            client.stream(method, url, auth=auth, headers=given, params=query, content=content) as response,
-        ):
+        with _client().stream(
+            method, url, auth=auth, headers=given, params=query, content=content, timeout=timeout
+        ) as response:
             parts, size = [], 0
             for chunk in response.iter_bytes():
                 size += len(chunk)

@@ -34,14 +34,17 @@ class Says:
 
 
 class Answers:
-    """``says`` decides by the request; ``asked`` are the requests so far."""
+    """``says`` decides by the request; ``asked`` are the requests so far, ``ports`` the client's for each."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        self.ports: list[int] = []
         self.says: Callable[[Asked], Says] = lambda asked: Says()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def answer(self) -> None:
                 parts = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
@@ -50,9 +53,11 @@ class Answers:
                 body = json.loads(text) if text else None
                 asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
                 outer.asked.append(asked)
+                outer.ports.append(self.client_address[1])
                 says = outer.says(asked)
                 time.sleep(says.after_seconds)
                 if says.status is None:
+                    self.close_connection = True
                     return
                 content = says.body if isinstance(says.body, bytes) else json.dumps(says.body).encode()
                 self.send_response(says.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -303,3 +304,30 @@ def test_a_refusal_is_not_looked_up(answers: Answers, razorpay: Razorpay) -> Non
     with pytest.raises(errors.BadRequest):
         make(razorpay)
     assert len(answers.asked) == 1
+
+
+# Connections -------------------------------------------------------------------------------------
+def test_calls_of_a_process_share_a_connection_and_a_forked_one_has_its_own(
+    answers: Answers, razorpay: Razorpay
+) -> None:
+    answers.says = lambda asked: Says(rzp.subscription(), headers={"Set-Cookie": "a=b"})
+    for _ in range(3):
+        razorpay.subscription("sub_1")
+    assert len(set(answers.ports)) == 1
+    child = os.fork()
+    if not child:
+        try:
+            razorpay.subscription("sub_1")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    razorpay.subscription("sub_1")
+    assert answers.ports[0] == answers.ports[4] != answers.ports[3]
+    assert not any("cookie" in asked.headers for asked in answers.asked)
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used_again(answers: Answers, razorpay: Razorpay) -> None:
+    answers.says = lambda asked: Says(rzp.subscription(), headers={"Connection": "close"})
+    assert [create(razorpay).id for _ in range(2)] == ["sub_AAAAAAAAAAAA01"] * 2
+    assert len(set(answers.ports)) == 2
