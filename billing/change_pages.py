@@ -14,7 +14,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from billing import change_preview, changing, checkout, portal, stopping
+from billing import change_preview, changing, checkout, limits, portal, stopping
 from billing.checkout_pages import refused, to_pay
 from billing.models import Subscription
 from billing.standing import Holder
@@ -68,6 +68,7 @@ def change(request: HttpRequest) -> HttpResponse:
         seats, when = form.cleaned_data.get("seats"), form.cleaned_data["when"]
         try:
             if request.method == "POST":
+                limits.count_change(user.pk)
                 return _done(request, holder, changing.change(user, holder, code, interval, seats, when))
             wanted = changing.wish(user, row, code, interval, seats, when)
             preview = change_preview.of(holder, row, wanted)
@@ -133,6 +134,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         when = form.cleaned_data["when"]
         try:
+            limits.count_change(user.pk)
             stopping.cancel(holder, when, form.cleaned_data["reason"], user.email)
         except Refusal as refusal:
             status = refused(form, refusal)
@@ -176,6 +178,7 @@ def _deed(request: HttpRequest, do: Callable[[Holder], Subscription], done: str)
     """Do it and say so on the page of the plan; a refusal is said there, too."""
     holder = holder_of(request)
     try:
+        limits.count_change(person(request).pk)
         row = do(holder)
     except Refusal as refusal:
         messages.error(request, refusal.text)

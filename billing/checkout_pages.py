@@ -22,7 +22,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from accounts import teams
-from billing import arrival, checkout, gateway, price_list, prices, topups, trials, whose
+from accounts.addresses import address_group, client_address
+from billing import arrival, checkout, gateway, limits, price_list, prices, topups, trials, whose
 from billing.models import Pack, Plan, Subscription, SubscriptionStatus
 from billing.models.plans import Interval
 from billing.once_keys import NOTHING
@@ -88,6 +89,7 @@ def order_plan(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data
         try:
+            limits.count_order(user.pk)
             row = checkout.subscribe(
                 user, holder, code, interval, seats=chosen.get("seats", 1), coupon=chosen["coupon"]
             )
@@ -126,6 +128,7 @@ def order_pack(request: HttpRequest, code: str) -> HttpResponse:
     status = 400 if form.errors else 200
     if request.method == "POST" and form.is_valid():
         try:
+            limits.count_order(person(request).pk)
             row = topups.order(holder, code, coupon=form.cleaned_data["coupon"], asked=NOTHING)
             return to_pay(row.pk)
         except Refusal as refusal:
@@ -147,6 +150,7 @@ def pay(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Where an order is paid: in Razorpay's window, or on its own page. A POST asks Razorpay for it once more."""
     order = arrival.of(order_id, person(request).pk)
     if request.method == "POST":
+        limits.count_order(order.user_id)
         arrival.prepare(order)
         return to_pay(order_id)
     if arrival.state(order) == arrival.PAID or arrival.is_over(order):
@@ -177,6 +181,7 @@ def returned(request: HttpRequest, order_id: UUID) -> HttpResponse:
 
     A right signature makes us ask Razorpay; anything else changes nothing.
     """
+    limits.count_return(order_id, address_group(client_address(request)))
     order = arrival.of(order_id)
     said = {name: str(value)[:_ERRORS] for name, value in request.POST.items()}
     if "razorpay_payment_id" in said:

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.doors import PersonView, person, principal
-from billing import changing, checkout, gateway, once_keys, shown, stopping
+from billing import changing, checkout, gateway, limits, once_keys, shown, stopping
 from billing.api.subscription_shapes import (
     CancelBody,
     ChangedShape,
@@ -88,6 +88,7 @@ class CreateView(PersonView):
         """Prepare a subscription to be paid with Checkout.js or on Razorpay's page. Asked again, it is the same one."""
         body = read(CreateBody, request, "plan", "interval")
         user = person(request)
+        limits.count_order(user.pk)
         row = checkout.subscribe(
             user,
             holder_for(user, body.get("team")),
@@ -110,6 +111,7 @@ class VerifyView(PersonView):
         """Say what Checkout.js gave. What it paid for is asked of Razorpay; nothing is given by this alone."""
         body = read(VerifyBody, request, "razorpay_payment_id", "razorpay_signature")
         gateway.razorpay()
+        limits.count_verification(principal(request).user_id)
         user_id, payment = principal(request).user_id, body["razorpay_payment_id"]
         subscribed, ordered = body.get("razorpay_subscription_id"), body.get("razorpay_order_id")
         if bool(subscribed) == bool(ordered):
@@ -139,6 +141,7 @@ class UpdateView(PersonView):
         A mandate that can't be changed is replaced by a new one, which has to be paid; until then nothing changes.
         """
         body, user = read(UpdateBody, request), person(request)
+        limits.count_change(user.pk)
         found = changing.change(
             user,
             holder_for(user, body.get("team")),
@@ -168,6 +171,7 @@ class CancelView(PersonView):
     def post(self, request: Request) -> Response:
         """End it now, with the unused part given back, or when the paid cycle ends."""
         body, user = read(CancelBody, request, "when"), person(request)
+        limits.count_change(user.pk)
         holder = holder_for(user, body.get("team"))
         row = stopping.cancel(holder, body["when"], body.get("reason", ""), user.email)
         return Response(SubscriptionShape(shown.subscription(row)).data)
@@ -182,6 +186,7 @@ class UndoView(PersonView):
     def post(self, request: Request) -> Response:
         """Take back what was to happen when the cycle ends: its end, or a change."""
         user = person(request)
+        limits.count_change(user.pk)
         row = stopping.undo(holder_for(user, read(ForTeamBody, request).get("team")), user.email)
         return Response(SubscriptionShape(shown.subscription(row)).data)
 
@@ -194,7 +199,9 @@ class PauseView(PersonView):
     )
     def post(self, request: Request) -> Response:
         """Stop charging, and using; what the cycle has left is given back on resuming."""
-        row = stopping.pause(holder_for(person(request), read(ForTeamBody, request).get("team")))
+        user = person(request)
+        limits.count_change(user.pk)
+        row = stopping.pause(holder_for(user, read(ForTeamBody, request).get("team")))
         return Response(SubscriptionShape(shown.subscription(row)).data)
 
 
@@ -206,7 +213,9 @@ class ResumeView(PersonView):
     )
     def post(self, request: Request) -> Response:
         """Charge again. What was paused in a UPI app can be resumed only there."""
-        row = stopping.resume(holder_for(person(request), read(ForTeamBody, request).get("team")))
+        user = person(request)
+        limits.count_change(user.pk)
+        row = stopping.resume(holder_for(user, read(ForTeamBody, request).get("team")))
         return Response(SubscriptionShape(shown.subscription(row)).data)
 
 

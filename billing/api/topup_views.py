@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.doors import PersonView, person
-from billing import topups
+from billing import limits, topups
 from billing.api.subscription_shapes import OrderedShape, PackShape, TopupBody
 from billing.api.subscription_views import IDEMPOTENCY, asked, read
 from billing.api.views import PlansInOrder
@@ -46,6 +46,7 @@ class TopupView(PersonView):
     def post(self, request: Request) -> Response:
         """Order a pack, to be paid with Checkout.js. Its tokens are used once those of the plan are."""
         body, user = read(TopupBody, request, "pack"), person(request)
+        limits.count_order(user.pk)
         row = topups.order(
             holder_for(user, body.get("team")),
             body["pack"],

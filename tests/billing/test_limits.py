@@ -1,0 +1,60 @@
+"""Nobody has Razorpay asked as often as they like, whichever door they take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.billing.world import World
+
+NOTHING = {"razorpay_payment_id": "pay_1", "razorpay_signature": "00", "razorpay_order_id": "order_1"}
+#: The door, what is sent, and how often it may be.
+DOORS: dict[str, tuple[dict[str, Any], int]] = {
+    "create": ({"plan": "nothing", "interval": "month"}, 60),
+    "topup": ({"pack": "nothing"}, 60),
+    "verify": (NOTHING, 60),
+    "update": ({"plan": "nothing"}, 60),
+    "cancel": ({"when": "now"}, 60),
+    "undo": ({}, 60),
+    "pause": ({}, 60),
+    "resume": ({}, 60),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_to_razorpay_shuts_after_many_tries(world: World, door: str) -> None:
+    body, most = DOORS[door]
+    browser, user = Client(), world.person()
+    browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    def ask() -> Any:
+        return browser.post(f"/api/subscription/{door}", body, content_type="application/json")
+
+    assert all(ask().status_code != 429 for _ in range(most))
+    refused = ask()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_attempts")
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_page_counts_with_the_api(world: World) -> None:
+    browser, user = Client(), world.person()
+    browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    for _ in range(60):
+        browser.post("/api/subscription/create", {"plan": "x", "interval": "month"}, content_type="application/json")
+    assert browser.post("/billing/checkout?plan=plus&interval=month", {"coupon": ""}).status_code == 429
+    assert browser.post("/billing/packs/small", {"coupon": ""}).status_code == 429
+
+
+def test_coming_back_is_counted_for_each_order_and_the_payment_is_heard_of_all_the_same(world: World) -> None:
+    user = world.person()
+    row, other = world.subscribe(user), world.order(user)
+    back = {"razorpay_payment_id": "pay_1", "razorpay_signature": "00"}
+    seen = [Client().post(f"/billing/return/{row.pk}", back).status_code for _ in range(31)]
+    assert set(seen[:30]) == {400} and seen[30] == 429
+    assert Client().post(f"/billing/return/{other.pk}", back).status_code == 400
+    world.pay(row)
+    world.hear()
+    row.refresh_from_db()
+    assert str(row.status) == "active"
