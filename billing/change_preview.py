@@ -35,7 +35,8 @@ class Preview:
     """What a change comes to. ``pay`` is due now, in paise; ``back`` is paid back of what was paid before.
 
     ``credit`` of the old plan and ``charge`` of the new one make ``pay`` where the mandate is changed in place; else
-    the new plan is paid for in full (``renewed``), and what is left of the old one goes back.
+    the new plan is paid for in full (``renewed``), and what is left of the old one goes back: ``by_hand`` of it not the
+    way it was paid.
     """
 
     wish: Wish
@@ -50,6 +51,7 @@ class Preview:
     tokens_a_month: int | None
     renewed: bool
     can_wait: bool
+    by_hand: int
 
     @property
     def now(self) -> bool:
@@ -100,6 +102,7 @@ def of(holder: Holder, row: Subscription, wanted: Wish) -> Preview:
         tokens=share.tokens,
         tokens_a_month=None if tokens is None else tokens * wanted.seats,
         renewed=not in_place,
+        by_hand=0 if later or in_place else ending.to_pay_by_hand(row),
         can_wait=not later and not changing.is_smaller(row, wanted.price, wanted.seats),
     )
 
@@ -111,10 +114,11 @@ def _is_in_place(holder: Holder, row: Subscription, price: Price) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The two ways to end: on which day, and what goes back of what was paid when it ends now."""
+    """The two ways to end: on which day, and what goes back of what was paid when it ends now, also by hand."""
 
     on: str
     back: int
+    by_hand: int
     paid: int
     trial: bool
     facts: Sequence[tuple[str, str]]
@@ -130,4 +134,6 @@ def of_ending(row: Subscription, user: User) -> Ending:
         facts += [("Paid for this period", rupees(paid)), ("It runs until", day(cycle.period_end, user))]
     waits = row.status == SubscriptionStatus.AUTHENTICATED
     with_cycle = waits or cycle is not None
-    return Ending(day(ending.ends_at(row), user), back, paid, row.trial and waits, facts, with_cycle)
+    return Ending(
+        day(ending.ends_at(row), user), back, ending.to_pay_by_hand(row), paid, row.trial and waits, facts, with_cycle
+    )

@@ -80,9 +80,9 @@ def cancel_undone(change: SubscriptionChange) -> bool:
     return _of_change(change, "cancel_undone", mail_texts.cancel_undone(change.subscription))
 
 
-def cancelled(subscription: Subscription, *, refund_paise: int = 0) -> bool:
-    """It has ended, whoever ended it. ``refund_paise``: what goes back for the rest of the period."""
-    letter = mail_texts.cancelled(subscription, refund_paise)
+def cancelled(subscription: Subscription, *, refund_paise: int = 0, by_hand: bool = False) -> bool:
+    """It has ended, whoever ended it. ``refund_paise``: what goes back for the rest of the period, also ``by_hand``."""
+    letter = mail_texts.cancelled(subscription, refund_paise, by_hand)
     return _once(f"cancelled:{subscription.pk}", "cancelled", subscription.user, letter)
 
 

@@ -40,6 +40,11 @@ def unused(row: Subscription) -> tuple[int, int]:
     return sum(back for _, back in parts), sum(payment.amount_paise for payment, _ in parts)
 
 
+def to_pay_by_hand(row: Subscription) -> int:
+    """What of it Razorpay would not give back, because the payment is too old, in paise."""
+    return sum(back for payment, back in _unused_parts(row) if refunds.is_too_old(payment))
+
+
 def _unused_parts(row: Subscription) -> list[tuple[Payment, int]]:
     """The payments of the running cycle, that of the cycle first, and what would be given back of each."""
     cycle = payments.running(row)
@@ -80,8 +85,9 @@ def end_now(row: Subscription, *, reason: str, actor: str, why: str = "") -> lis
     row.cancel_at_cycle_end, row.cancel_reason = False, reason or row.cancel_reason
     row.next_price = row.next_quantity = None
     subscriptions.note(
-        row, "end_now", actor=actor, reason=reason, refund_paise=sum(one.amount_paise for one in asked), why=why
-    )
+        row, "end_now", actor=actor, reason=reason, refund_paise=sum(one.amount_paise for one in asked), why=why,
+        by_hand=any(one.status == refunds.TO_PAY for one in asked),
+    )  # fmt: skip
     return asked
 
 

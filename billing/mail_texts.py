@@ -9,18 +9,26 @@ from typing import Final
 from accounts.models import User
 from billing.letters import Letter, Link
 from billing.models import Invoice, Payment, Price, Refund, Subscription
+from billing.refunds import TO_PAY
 from billing.wording import bought, day, interval, method, of_payment, rupees
 from oneai.kit.clock import now
 
 BILLING: Final = Link("See your plan", "/billing")
+BACK: Final = "goes back the way you paid; banks take 5 to 7 working days to show it."
+TOO_OLD: Final = (
+    "Your payment is more than six months old, so it can’t go back the way you paid. We pay it to your bank account: "
+    "please answer this mail with the account’s number."
+)
 CHOICE: Final = "You can switch these reminders off under “Plan and billing”."
 
 
-def _plan(subscription: Subscription) -> str:
+def plan_of(subscription: Subscription) -> str:
+    """What is subscribed, in words."""
     return bought(subscription.plan, subscription.price, subscription.quantity)
 
 
-def _amount(subscription: Subscription) -> int:
+def amount_of(subscription: Subscription) -> int:
+    """What a cycle of it costs, in paise."""
     return subscription.price.amount_paise * subscription.quantity
 
 
@@ -55,7 +63,8 @@ def credit_note(invoice: Invoice, title: str, facts: Facts, refund: Refund | Non
     """Money goes back, or an invoice is written anew; the credit note goes with the mail."""
     total = rupees(invoice.total_paise)
     corrects = f" It corrects invoice {invoice.corrects.number}." if invoice.corrects is not None else ""
-    back = "It goes back the way you paid; banks take 5 to 7 working days to show it."
+    by_hand = refund is not None and refund.razorpay_refund_id is None
+    back = "It was paid to your bank account." if by_hand else f"It {BACK}"
     return Letter(
         subject=f"{title} {invoice.number}: {total}",
         heading=f"{total} is on its way back" if refund is not None else f"{total} is written anew",
@@ -78,8 +87,8 @@ def payment_failed(subscription: Subscription, payment: Payment | None) -> Lette
     """A charge of a running subscription failed and is tried again."""
     user = subscription.user
     facts = [
-        ("Plan", _plan(subscription)),
-        ("Amount", rupees(payment.amount_paise if payment else _amount(subscription))),
+        ("Plan", plan_of(subscription)),
+        ("Amount", rupees(payment.amount_paise if payment else amount_of(subscription))),
     ]
     if payment and payment.error_description:
         facts.append(("The bank says", payment.error_description))
@@ -108,7 +117,7 @@ def halted(subscription: Subscription) -> Letter:
         what="Every try to charge you failed, so your account has what the free plan gives. Your conversations, keys "
         "and "
         "settings are as they were.",
-        facts=[("Plan", _plan(subscription)), ("Amount", rupees(_amount(subscription)))],
+        facts=[("Plan", plan_of(subscription)), ("Amount", rupees(amount_of(subscription)))],
         then="It comes back the moment a payment goes through.",
         action=Link("Change how you pay", "/billing"),
     )
@@ -151,7 +160,7 @@ def cancel_scheduled(subscription: Subscription) -> Letter:
         subject=f"{subscription.plan.name} ends on {when}",
         heading=f"{subscription.plan.name} ends on {when}",
         what="You have cancelled. You keep all of it until that day, and nothing more is charged.",
-        facts=[("Plan", _plan(subscription)), ("Ends", when)],
+        facts=[("Plan", plan_of(subscription)), ("Ends", when)],
         then="After it your account goes on with the free plan. Your conversations stay. If you change your mind "
         "before "
         "that day, one click keeps the plan.",
@@ -166,18 +175,18 @@ def cancel_undone(subscription: Subscription) -> Letter:
         subject=f"{subscription.plan.name} goes on",
         heading=f"{subscription.plan.name} goes on",
         what="You have taken back what was to happen at the end of this period.",
-        facts=[("Plan", _plan(subscription)), ("Next charge", f"{rupees(_amount(subscription))} on {when}")],
+        facts=[("Plan", plan_of(subscription)), ("Next charge", f"{rupees(amount_of(subscription))} on {when}")],
         action=BILLING,
     )
 
 
-def cancelled(subscription: Subscription, refund_paise: int) -> Letter:
+def cancelled(subscription: Subscription, refund_paise: int, by_hand: bool = False) -> Letter:
     """It has ended: at once, with the period, or at the bank."""
-    facts = [("Plan", _plan(subscription)), ("Ended", day(subscription.ended_at or now(), subscription.user))]
+    facts = [("Plan", plan_of(subscription)), ("Ended", day(subscription.ended_at or now(), subscription.user))]
     then = "Your account goes on with the free plan. Your conversations, keys and settings are as they were."
     if refund_paise:
         facts.append(("Refund", rupees(refund_paise)))
-        then += " The refund goes back the way you paid; banks take 5 to 7 working days."
+        then += f" {TOO_OLD}" if by_hand else f" The refund {BACK}"
     return Letter(
         subject=f"{subscription.plan.name} has ended",
         heading=f"{subscription.plan.name} has ended",
@@ -194,7 +203,7 @@ def paused(subscription: Subscription) -> Letter:
         subject=f"{subscription.plan.name} is paused",
         heading=f"{subscription.plan.name} is paused",
         what="Nothing is charged while it is paused, and your account has what the free plan gives.",
-        facts=[("Plan", _plan(subscription))],
+        facts=[("Plan", plan_of(subscription))],
         then="Take it up again whenever you like. If you paused it in your UPI app, it can only be taken up there.",
         action=Link("Take it up again", "/billing"),
     )
@@ -202,7 +211,7 @@ def paused(subscription: Subscription) -> Letter:
 
 def resumed(subscription: Subscription) -> Letter:
     """It runs again."""
-    facts = [("Plan", _plan(subscription))]
+    facts = [("Plan", plan_of(subscription))]
     if subscription.current_period_end:
         facts.append(("Next charge", day(subscription.current_period_end, subscription.user)))
     return Letter(
@@ -224,9 +233,8 @@ def refund_made(refund: Refund) -> Letter:
     return Letter(
         subject=f"Refund of {rupees(refund.amount_paise)}",
         heading=f"{rupees(refund.amount_paise)} is on its way back",
-        what=f"{refund.reason or 'This payment bought nothing.'} It goes back the way you paid; banks take 5 to 7 "
-        "working "
-        "days to show it.",
+        what=f"{refund.reason or 'This payment bought nothing.'} "
+        f"{TOO_OLD if refund.status == TO_PAY else f'It {BACK}'}",
         facts=[*facts, *_way(payment)],
         action=Link("See your payments", "/billing#payments"),
         foot="You get this mail for every refund.",
@@ -263,7 +271,7 @@ def trial_ends(subscription: Subscription) -> Letter:
         subject=f"Your trial of {subscription.plan.name} ends on {when}",
         heading=f"Your trial ends on {when}",
         what=f"On that day you are charged for {subscription.plan.name} for the first time, and it goes on.",
-        facts=[("Plan", _plan(subscription)), ("First charge", f"{rupees(_amount(subscription))} on {when}")],
+        facts=[("Plan", plan_of(subscription)), ("First charge", f"{rupees(amount_of(subscription))} on {when}")],
         then="If you don’t want that, cancel before. It costs nothing.",
         action=Link("Keep or cancel", "/billing"),
     )

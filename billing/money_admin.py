@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import audit
+from accounts.models import Role
+from billing import refunds
 from billing.models import (
     Coupon,
     Difference,
@@ -76,6 +79,27 @@ class PurchaseAdmin(ReadOnly):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnly):
+    """What has to be paid by hand has the status ``to_pay``: whoever has paid it says so here."""
+
+    actions = ["paid_by_hand"]
+
+    def has_money_permission(self, request: HttpRequest) -> bool:
+        """Whose work money is."""
+        return getattr(request.user, "role", None) in (Role.FINANCE, Role.OWNER)
+
+    @admin.action(description="Paid by hand, by another way than Razorpay", permissions=["money"])
+    def paid_by_hand(self, request: HttpRequest, queryset: QuerySet[Refund]) -> None:
+        staff: Any = request.user
+        done = 0
+        for row in queryset.select_related("payment"):
+            with transaction.atomic():
+                if not refunds.paid_by_hand(row):
+                    continue
+                done += 1
+                details = {"payment": row.payment.razorpay_payment_id, "amount_paise": row.amount_paise}
+                audit.record(staff.email, "refund.paid_by_hand", target=row.key, details=details, actor_id=staff.pk)
+        self.message_user(request, f"Noted as paid: {done} of {len(queryset)}.", messages.SUCCESS)
+
     list_display = ["payment", "amount_paise", "status", "reason", "attempts", "created_at"]
     list_filter = ["status"]
     search_fields = ["payment__razorpay_payment_id", "razorpay_refund_id", "key"]

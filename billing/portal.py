@@ -13,7 +13,7 @@ from typing import Final
 from django.db.models import Q
 
 from accounts.models import User
-from billing import changing, ending, standing, terms
+from billing import changing, ending, refunds, standing, terms
 from billing.cycles import GRACE_DAYS
 from billing.models import Invoice, Payment, Subscription, SubscriptionStatus
 from billing.standing import ENDED, OPEN, Holder
@@ -254,6 +254,8 @@ def _in_words(row: Payment) -> tuple[str, str]:
 
 
 def _refund_text(status: str, processed_at: datetime | None, user: User) -> str:
+    if status == refunds.TO_PAY:
+        return "to be paid to your bank account: the payment is more than six months old"
     if status == "failed":
         return "could not be paid back; we have been told"
     if processed_at is not None:

@@ -26,10 +26,17 @@ from quotas.models import Grant
 log = structlog.get_logger("billing")
 
 ASKED, PENDING, PROCESSED, FAILED = "asked", "pending", "processed", "failed"
+TO_PAY: Final = "to_pay"
+"""Razorpay gives nothing back of a payment that old: the site's owner pays it in another way (``paid_by_hand``)."""
+GIVES_BACK_FOR: Final = timedelta(days=180)
+NEARLY: Final = timedelta(days=1)
+"""What is this near to that age may be past it when Razorpay is asked."""
+MAY_BE_TOO_OLD: Final = timedelta(days=150)
 LEAST_PAISE: Final = 100
 LEASE: Final = timedelta(minutes=2)
 LONGEST_WAIT: Final = timedelta(hours=6)
 BY_HAND: Final = "Made in Razorpay's dashboard."
+TO_PAY_BY_HAND: Final = "refund_to_pay"
 
 
 def ask(payment: Payment, key: str, paise: int, *, reason: str = "", actor: str = "") -> Refund | None:
@@ -43,11 +50,52 @@ def ask(payment: Payment, key: str, paise: int, *, reason: str = "", actor: str 
     paise = min(paise, left_of(payment))
     if paise < LEAST_PAISE:
         return None
+    old = is_too_old(payment)
     row = Refund.objects.create(
-        payment=payment, key=key, amount_paise=paise, reason=reason, actor=actor[:254], due_at=now()
+        payment=payment,
+        key=key,
+        amount_paise=paise,
+        reason=reason,
+        actor=actor[:254],
+        status=TO_PAY if old else ASKED,
+        due_at=None if old else now(),
     )
     take_back(row)
+    if old:
+        _tell_to_pay(row)
     return row
+
+
+def is_too_old(payment: Payment) -> bool:
+    """Whether Razorpay gives nothing back of it any more."""
+    return now() - (payment.paid_at or payment.created_at) > GIVES_BACK_FOR - NEARLY
+
+
+def _tell_to_pay(row: Refund, said: str = "") -> None:
+    differences.note(
+        TO_PAY_BY_HAND,
+        row.key,
+        ours={
+            "payment": row.payment.razorpay_payment_id,
+            "user": str(row.payment.user_id),
+            "amount_paise": row.amount_paise,
+        },
+        theirs={"said": said or "nothing goes back of a payment that is more than six months old"},
+    )
+
+
+def paid_by_hand(row: Refund) -> bool:
+    """Note that the owner has paid a refund in another way; False unless it was to be. A credit note follows."""
+    with transaction.atomic():
+        standing.lock(row.payment.user_id)
+        noted = Refund.objects.filter(pk=row.pk, status=TO_PAY).update(
+            status=PROCESSED, processed_at=now(), last_error=""
+        )
+        if noted:
+            paid = Payment.objects.filter(pk=row.payment_id)
+            paid.update(refunded_paise=F("refunded_paise") + row.amount_paise)
+            differences.repaired(TO_PAY_BY_HAND, row.key)
+    return bool(noted)
 
 
 def left_of(payment: Payment) -> int:
@@ -158,6 +206,12 @@ def _failed(row: Refund, error: RazorpayError) -> None:
 def _refused(row: Refund, error: RazorpayError) -> None:
     with transaction.atomic():
         standing.lock(row.payment.user_id)
+        if now() - (row.payment.paid_at or row.payment.created_at) > MAY_BE_TOO_OLD:
+            Refund.objects.filter(pk=row.pk, status=ASKED).update(
+                status=TO_PAY, last_error=str(error)[:300], due_at=None
+            )
+            _tell_to_pay(row, str(error))
+            return
         Refund.objects.filter(pk=row.pk, status=ASKED).update(status=FAILED, last_error=str(error)[:300], due_at=None)
         differences.note(
             "refund_refused",

@@ -38,6 +38,7 @@ def subscription(row: Subscription) -> dict[str, Any]:
         "payment_method": row.payment_method,
         "payment_method_url": row.short_url if row.status in LIVE else "",
         "unused": ending.unused(row)[0] if row.status in LIVE and "ended" not in row.metadata else 0,
+        "unused_by_hand": (ending.to_pay_by_hand(row) if row.status in LIVE and "ended" not in row.metadata else 0),
         "can": can(row),
         "created_at": row.created_at,
     }

@@ -56,7 +56,8 @@ def _payment_failed(change: SubscriptionChange) -> bool:
 def _end_now(change: SubscriptionChange) -> bool:
     if change.details.get("why") == REPLACED or not _was_used(change.subscription):
         return False
-    return emails.cancelled(change.subscription, refund_paise=int(change.details.get("refund_paise") or 0))
+    back, by_hand = int(change.details.get("refund_paise") or 0), bool(change.details.get("by_hand"))
+    return emails.cancelled(change.subscription, refund_paise=back, by_hand=by_hand)
 
 
 def _cancel_asked(change: SubscriptionChange) -> bool:

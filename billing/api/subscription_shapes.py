@@ -97,6 +97,9 @@ class SubscriptionShape(serializers.Serializer[Any]):
     payment_method = serializers.CharField()
     payment_method_url = serializers.CharField(help_text="Razorpay's page to pay by something else; empty if none.")
     unused = serializers.IntegerField(help_text="What ending it now would give back, in paise.")
+    unused_by_hand = serializers.IntegerField(
+        help_text="What of that can't go back the way it was paid, because the payment is more than six months old."
+    )
     can = serializers.ListField(child=serializers.CharField(), help_text="What may be done with it now.")
     created_at = serializers.DateTimeField()
 

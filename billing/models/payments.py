@@ -105,7 +105,8 @@ class Refund(models.Model):
     """Money given back, by us or in Razorpay's dashboard. Written by ``billing.refunds``.
 
     ``key`` is ours and goes with the call, so that asking twice pays once. ``taken`` is what it took back of
-    what the payment had bought, by unit, ``owed`` what was used already.
+    what the payment had bought, by unit, ``owed`` what was used already. ``status``: asked, pending, processed, failed,
+    or to_pay, by the site's owner and not by Razorpay.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
