@@ -8,7 +8,6 @@ paid, for ever. docs/decisions/0068-changing-a-mandate.md
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -45,8 +44,6 @@ Status = SubscriptionStatus
 MONTHS: Final[dict[str, int]] = {Interval.MONTH: 1, Interval.YEAR: 12}
 IN_PLACE: Final = "in_place"
 REPLACED: Final = "replaced"
-AHEAD: Final = timedelta(minutes=15)
-"""How far in the future a replacement has to begin, so that it can still be paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +227,7 @@ def _replace(razorpay: Razorpay, holder: Holder, row: Subscription, wanted: Wish
 
 def _begins_later(row: Subscription, wanted: Wish) -> bool:
     end = ending.ends_at(row)
-    return wanted.when == CYCLE_END and ending.is_running(row) and end is not None and end > now() + AHEAD
+    return wanted.when == CYCLE_END and ending.is_running(row) and end is not None and end > now() + checkouts.AHEAD
 
 
 def open_replacement(row: Subscription) -> Subscription | None:

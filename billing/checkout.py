@@ -18,7 +18,20 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from billing import coupons, dispatch, effects, gateway, holders, plans, prices, standing, subscriptions, topups, trials
+from billing import (
+    coupons,
+    dispatch,
+    effects,
+    ending,
+    gateway,
+    holders,
+    plans,
+    prices,
+    standing,
+    subscriptions,
+    topups,
+    trials,
+)
 from billing.models import Payment, Plan, Price, Purchase, Subscription, SubscriptionStatus
 from billing.once_keys import NOTHING, Asked
 from billing.razorpay import wire
@@ -37,6 +50,8 @@ Status = SubscriptionStatus
 EXPIRES_AFTER: Final = timedelta(days=1)
 STILL_GIVEN_OUT: Final = timedelta(minutes=30)
 """A link that expires sooner than this is not given out again."""
+AHEAD: Final = timedelta(minutes=15)
+"""How far in the future one that follows another has to begin, so that it can still be paid for."""
 LEASE: Final = timedelta(seconds=60)
 WAITS: Final = 8.0  # seconds for another request of the same person
 PAUSE: Final = 0.2
@@ -65,6 +80,8 @@ def subscribe(
 ) -> Subscription:
     """A subscription that waits to be paid. The same request again gives the same one.
 
+    After the last charge of another one it begins when that one's cycle ends: no day is paid twice or missing.
+
     Refusals: ``plan_not_found``, ``plan_not_for_sale``, ``already_subscribed``, ``coupon_not_valid``,
     ``invalid_value`` for seats, ``idempotency_conflict`` and those of the gateway.
     """
@@ -79,7 +96,8 @@ def subscribe(
         if row is None:
             if standing.live(holder):
                 raise Refusal("already_subscribed")
-            row = _open(holder, price, seats, coupon) or _make(user, holder, price, seats, coupon, asked)
+            last = ending.running_out(holder)
+            row = _open(holder, price, seats, coupon, last) or _make(user, holder, price, seats, coupon, asked, last)
     return ask_razorpay(razorpay, subscriptions.again(row.pk))
 
 
@@ -99,7 +117,7 @@ def check_seats(plan: Plan, seats: int) -> None:
         raise Refusal("invalid_value", text, param="seats")
 
 
-def _open(holder: Holder, price: Price, seats: int, coupon: str) -> Subscription | None:
+def _open(holder: Holder, price: Price, seats: int, coupon: str, last: Subscription | None) -> Subscription | None:
     """One for the same that waits to be paid and can wait a little longer."""
     rows = Subscription.objects.filter(
         user_id=holder.user_id,
@@ -107,7 +125,7 @@ def _open(holder: Holder, price: Price, seats: int, coupon: str) -> Subscription
         price=price,
         quantity=seats,
         status__in=OPEN,
-        replaces=None,
+        replaces=last,
         expires_at__gt=now() + STILL_GIVEN_OUT,
     )
     for row in rows.select_related("coupon_use__coupon").order_by("-created_at"):
@@ -116,7 +134,9 @@ def _open(holder: Holder, price: Price, seats: int, coupon: str) -> Subscription
     return None
 
 
-def _make(user: User, holder: Holder, price: Price, seats: int, coupon: str, asked: Asked) -> Subscription:
+def _make(
+    user: User, holder: Holder, price: Price, seats: int, coupon: str, asked: Asked, last: Subscription | None
+) -> Subscription:
     use = None
     if coupon:
         use = coupons.reserve(holder.user_id, coupon, price.amount_paise * seats, plan=price.plan.code)
@@ -124,13 +144,19 @@ def _make(user: User, holder: Holder, price: Price, seats: int, coupon: str, ask
     may_try = holder.team_id is None and not price.plan.per_seat and trials.may_try(user)
     trial_days = price.plan.trial_days if may_try else 0
     at = now()
+    starts = at + max(EXPIRES_AFTER, timedelta(days=trial_days)) if trial_days else None
+    if last is not None:
+        end = ending.ends_at(last)
+        starts = end if end is not None and end > at + AHEAD else None
+        Subscription.objects.filter(replaces=last).update(replaces=None)  # it was never paid
     return subscriptions.make(
         holder,
         price,
         seats,
         total_count=prices.cycles(price),
         expires_at=at + EXPIRES_AFTER,
-        starts_at=at + max(EXPIRES_AFTER, timedelta(days=trial_days)) if trial_days else None,
+        starts_at=starts,
+        replaces=last,
         idempotency_key=asked.key,
         coupon_use=use,
         trial=bool(trial_days),

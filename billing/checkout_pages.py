@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import teams
 from accounts.addresses import address_group, client_address
-from billing import arrival, checkout, gateway, limits, price_list, prices, topups, trials, whose
+from billing import arrival, checkout, ending, gateway, limits, price_list, prices, topups, trials, whose
 from billing.models import Pack, Plan, Subscription, SubscriptionStatus
 from billing.models.plans import Interval
 from billing.once_keys import NOTHING
@@ -98,7 +98,8 @@ def order_plan(request: HttpRequest) -> HttpResponse:
             if refusal.code == "already_subscribed":
                 return redirect(address("billing_change", holder, plan=code, interval=interval))
             status = refused(form, refusal)
-    trial = plan.trial_days if team is None and trials.may_try(user) else 0
+    last = ending.running_out(holder)
+    trial = plan.trial_days if last is None and team is None and trials.may_try(user) else 0
     context = {
         "section": "plan",
         "form": form,
@@ -107,7 +108,7 @@ def order_plan(request: HttpRequest) -> HttpResponse:
         "price": price,
         "tokens": price_list.tokens_of(price.terms["limits"]),
         "trial_days": max(1, trial) if trial else 0,
-        "begins": now() + timedelta(days=max(1, trial)) if trial else None,
+        "begins": ending.ends_at(last) if last else now() + timedelta(days=max(1, trial)) if trial else None,
         "tax_note": price_list.tax_note(),
     }
     return render(request, "billing/order_plan.html", context, status=status)

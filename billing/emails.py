@@ -109,6 +109,16 @@ def renewal_ahead(subscription: Subscription) -> bool:
     return _once(key, "renewal_ahead", subscription.user, mail_texts.renewal_ahead(subscription))
 
 
+def last_period(subscription: Subscription) -> bool:
+    """It has been charged for the last time: a new mandate has to follow."""
+    return _once(f"last-period:{subscription.pk}", "last_period", subscription.user, mail_texts.runs_out(subscription))
+
+
+def runs_out(subscription: Subscription) -> bool:
+    """It ends in a week, and nothing is there to follow it."""
+    return _once(f"runs-out:{subscription.pk}", "runs_out", subscription.user, mail_texts.runs_out(subscription))
+
+
 def trial_ends(subscription: Subscription) -> bool:
     """A trial is about to become a paid plan by itself."""
     return _once(f"trial:{subscription.pk}", "trial_ends", subscription.user, mail_texts.trial_ends(subscription))

@@ -18,7 +18,7 @@ from billing.models import Payment, Refund, Subscription, SubscriptionStatus
 from billing.proration import remaining
 from billing.razorpay.client import Razorpay
 from billing.razorpay.errors import BadRequest, RazorpayError
-from billing.standing import ENDED, LIVE
+from billing.standing import ENDED, LIVE, Holder
 from oneai.kit.clock import now, utc_text
 from quotas import allowances
 
@@ -123,6 +123,16 @@ def ends_at(row: Subscription) -> datetime | None:
     if cycle is not None:
         return cycle.period_end
     return row.starts_at if row.status == Status.AUTHENTICATED else row.current_period_end
+
+
+def running_out(holder: Holder) -> Subscription | None:
+    """What has been charged for the last time and has not ended yet, while nothing is there to follow it."""
+    if standing.live(holder):
+        return None
+    rows = standing.of(holder).filter(status=Status.COMPLETED, allowed_until__gt=now())
+    found = rows.exclude(metadata__has_key="ended").select_related("plan", "price", "user").order_by("-created_at")
+    row = found.first()
+    return row if row is not None and payments.running(row) is not None else None
 
 
 # To Razorpay -------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class _Rows:
         self.subscription = Subscription(
             id=_ID, user=self.user, plan=self.pro.plan, price=self.pro, status="active", payment_method="upi",
             current_period_start=start, current_period_end=add_months(start, 1), charge_at=now() + timedelta(days=1),
+            allowed_until=add_months(start, 1),
             starts_at=now() + timedelta(days=3), ended_at=now(),
         )  # fmt: skip
         self.payment = Payment(
@@ -138,5 +139,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "credit_note": Example("Money goes back of what has an invoice.", _credit_note),
     "refund_made": Example("A payment that bought nothing goes back.", _refund),
     "renewal_ahead": Example("A week before a charge.", _of(mail_texts.renewal_ahead)),
+    "last_period": Example("A plan was charged for the last time.", _of(mail_texts.runs_out)),
+    "runs_out": Example("A week before a plan ends that was charged for the last time.", _of(mail_texts.runs_out)),
     "trial_ends": Example("Three days before a trial becomes a paid plan.", _of(mail_texts.trial_ends)),
 }

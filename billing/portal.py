@@ -69,6 +69,20 @@ def last_ended(holder: Holder) -> Subscription | None:
     return ended.select_related("plan", "price").order_by("-ended_at").first()
 
 
+def running_out(holder: Holder, user: User) -> Said | None:
+    """What is said of a plan that was charged for the last time, and how it can go on."""
+    row = ending.running_out(holder)
+    if row is None:
+        return None
+    text = (
+        f"{row.plan.name} is paid until {day(ending.ends_at(row), user)} and does not renew by itself any more: the "
+        "permission to charge you has been used up. Confirm it again, and it goes on without a gap. You pay when the "
+        "new period begins, not now."
+    )
+    again = address("billing_checkout", holder, plan=row.plan.code, interval=row.price.interval)
+    return Said("warning", "Ending", text, [Deed("Go on with it", again, look="primary")])
+
+
 def amount(row: Subscription) -> int:
     """What the next cycle costs, in paise: with what is scheduled for then."""
     later = changing.waiting_replacement(row)

@@ -102,6 +102,7 @@ def shown(request: HttpRequest) -> HttpResponse:
         "may": _may(row) if row else frozenset(),
         "orders": [(order, portal.of_order(order, user)) for order in portal.waiting(holder)],
         "ended": None if row else portal.last_ended(holder),
+        "runs_out": None if row else portal.running_out(holder, user),
         "method_name": method(row.payment_method) if row else "",
         "plan_name": _plan_name(standing.terms.plan),
         "granted": row is None and standing.terms.plan != plans.DEFAULT_PLAN,

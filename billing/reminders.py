@@ -1,4 +1,5 @@
-"""What customers are told of without a deed: a charge in a week, the end of a trial in three days, and refunds that
+"""What customers are told of without a deed: a charge in a week, a plan that runs out then, the end of a trial
+in three days, and refunds that
 have no paper to go with.
 
 Duties of any number of workers; ``billing.emails`` sees to it that each is told once.
@@ -9,10 +10,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts import notifications
-from billing import emails
+from billing import emails, ending, standing
 from billing.models import Notice, Refund, Subscription, SubscriptionStatus
 from oneai.kit.clock import now
 
@@ -33,11 +34,15 @@ def announce(most: int = 100) -> int:
     """Write the reminders whose time has come; returns how many."""
     told = 0
     renewing = _not_told("renewal_ahead", "current_period_end", RENEWAL_AHEAD)
+    renewing = renewing.filter(Q(total_count=0) | Q(paid_count__lt=F("total_count")))
     for row in renewing.filter(status=SubscriptionStatus.ACTIVE).iterator():
         if notifications.wanted(row.user, notifications.RENEWALS):
             told += emails.renewal_ahead(row)
         if told >= most:
             return told
+    for row in _not_told("runs_out", "allowed_until", RENEWAL_AHEAD).filter(status=SubscriptionStatus.COMPLETED):
+        if ending.running_out(standing.holder_of(row)) == row:
+            told += emails.runs_out(row)
     beginning = _not_told("trial_ends", "starts_at", TRIAL_AHEAD)
     for row in beginning.filter(status=SubscriptionStatus.AUTHENTICATED, trial=True)[: most - told]:
         told += emails.trial_ends(row)

@@ -223,3 +223,5 @@ def _ended(row: Subscription) -> None:
         coupons.release(row)
         row.replaces = None
     row.next_price = row.next_quantity = None
+    if row.status == Status.COMPLETED:
+        subscriptions.note(row, "completed")

@@ -70,9 +70,10 @@ def note(
     """Add to the history of ``row``, and write the mail that this calls for; pages read what happened there.
 
     ``kind``: ``asked``, ``created``, ``state`` (Razorpay's, ``before`` to ``after``), ``paid`` (a cycle),
-    ``payment_failed``, ``trial_begun``, ``trial_refused``; ``change_asked``, ``changed``, ``change_paid``,
-    ``change_failed``, ``replacement_asked``; ``cancel_asked``, ``cancel_undone``, ``end_now``; ``given_back`` (a
-    payment that bought nothing), ``refunded``, ``disputed``, ``dispute_over``, ``seats_refused``.
+    ``payment_failed``, ``trial_begun``, ``trial_refused``, ``completed`` (charged for the last time);
+    ``change_asked``, ``changed``, ``change_paid``, ``change_failed``, ``replacement_asked``; ``cancel_asked``,
+    ``cancel_undone``, ``end_now``; ``given_back`` (a payment that bought nothing), ``refunded``, ``disputed``,
+    ``dispute_over``, ``seats_refused``, ``handed_over`` (the team has another owner, and the payer is the same).
     """
     change = SubscriptionChange.objects.create(
         subscription=row, kind=kind, before=before, after=after, actor=actor[:254], reason=reason, details=details

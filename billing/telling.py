@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from billing import emails
+from accounts.models import User
+from billing import emails, payments
 from billing.models import Payment, Price, Subscription, SubscriptionChange, SubscriptionStatus
 
 Status = SubscriptionStatus
@@ -33,9 +34,17 @@ def _state(change: SubscriptionChange) -> bool:
         return emails.paused(change)
     if (change.before, change.after) == (Status.PAUSED, Status.ACTIVE):
         return emails.resumed(change)
-    if change.after in ENDED and _was_used(row):
+    if change.after in ENDED - {Status.COMPLETED} and _was_used(row):
         return emails.cancelled(row)
     return False
+
+
+def _completed(change: SubscriptionChange) -> bool:
+    """It was charged for the last time: its last period runs, or is over already."""
+    row = change.subscription
+    if not _was_used(row):
+        return False
+    return emails.last_period(row) if payments.running(row) is not None else emails.cancelled(row)
 
 
 def _was_used(row: Subscription) -> bool:
@@ -102,6 +111,7 @@ def _held(row: Subscription) -> tuple[Price, int]:
 
 _BY_KIND: Final[Mapping[str, Callable[[SubscriptionChange], bool]]] = {
     "state": _state,
+    "completed": _completed,
     "payment_failed": _payment_failed,
     "end_now": _end_now,
     "cancel_asked": _cancel_asked,
