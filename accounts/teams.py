@@ -24,12 +24,18 @@ MOST_SEATS: Final = 10_000
 LONGEST_NAME: Final = 100
 
 _followers: list[Callable[[UUID], None]] = []
+_after_transfer: list[Callable[[UUID, User, User], None]] = []
 _before_delete: list[Callable[[UUID], None]] = []
 
 
 def on_membership(follow: Callable[[UUID], None]) -> None:
     """Have ``follow(user_id)`` called whenever somebody's place in a team has changed, in that transaction."""
     _followers.append(follow)
+
+
+def on_transfer(follow: Callable[[UUID, User, User], None]) -> None:
+    """Have ``follow(team_id, before, after)`` called when a team has another owner, in that transaction."""
+    _after_transfer.append(follow)
 
 
 def before_delete(check: Callable[[UUID], None]) -> None:
@@ -202,7 +208,24 @@ def transfer(actor: User, team_id: UUID, user_id: UUID) -> Team:
             Membership.objects.filter(pk=heir.pk).update(role=TeamRole.OWNER)
             note(team, "team.handed_over", actor, heir.user_id, before=before.user.email, after=heir.user.email)
             team_mails.tell_role(team, heir.user, TeamRole.OWNER)
+            for follow in _after_transfer:
+                follow(team.pk, before.user, heir.user)
     return team
+
+
+def check_may_go(user_id: UUID) -> None:
+    """Before somebody's account is closed for good: a team must not be left without its owner.
+
+    Refusal ``owner_must_stay`` while others are in a team that they own: they hand it over first. Alone in it, what
+    ``before_delete`` was told of refuses (``team_subscribed``); after that ``delete_team`` does. Members may go.
+    """
+    place = Membership.objects.filter(user_id=user_id, role=TeamRole.OWNER).first()
+    if place is None:
+        return
+    if Membership.objects.filter(team_id=place.team_id).exclude(pk=place.pk).exists():
+        raise Refusal("owner_must_stay")
+    for check in _before_delete:
+        check(place.team_id)
 
 
 def delete_team(actor: User, team_id: UUID) -> None:

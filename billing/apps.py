@@ -9,7 +9,8 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         """Let the inbox know what events lead to, and teams why they must stay."""
         from accounts import teams
-        from billing import effects, holders
+        from billing import effects, holders, payers
 
         effects.connect()
         teams.before_delete(holders.keep_subscribed)
+        teams.on_transfer(payers.tell_of_transfer)

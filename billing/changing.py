@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -90,7 +91,9 @@ def wish(user: User, row: Subscription, code: str, interval: str, seats: int | N
     checkouts.check_seats(plan, seats)
     holders.check_seats_of(row.team_id, seats)
     if price.pk == row.price_id and seats == row.quantity:
-        raise Refusal("nothing_to_change")
+        if row.user_id == user.pk:
+            raise Refusal("nothing_to_change")
+        when = when or CYCLE_END  # whoever owns the team now takes the payment over
     smaller = is_smaller(row, price, seats)
     if when == NOW and smaller:
         raise Refusal("only_at_cycle_end", param="when")
@@ -167,13 +170,16 @@ def _in_place(razorpay: Razorpay, row: Subscription, wanted: Wish) -> Changed | 
     return Changed(seen_again(row), IN_PLACE, wanted.when)
 
 
-def check_free(row: Subscription) -> None:
-    """Refusal ``change_pending`` while another change waits, ``subscription_state`` when it can't be changed."""
+def check_free(row: Subscription, by: UUID | None = None) -> None:
+    """Refusal ``change_pending`` while another change waits, ``subscription_state`` when it can't be changed.
+
+    That its payer lets it end keeps nobody else (``by``) from taking over.
+    """
     if row.next_price_id is not None or waiting_replacement(row) is not None:
         raise Refusal("change_pending")
     if row.status in ENDED or "ended" in row.metadata or allowing.stopped_for(row) == allowing.DISPUTE:
         raise Refusal("subscription_state")
-    if row.cancel_at_cycle_end:
+    if row.cancel_at_cycle_end and by in (None, row.user_id):
         raise Refusal("change_pending", "It is to end with its cycle. Take that back first.")
 
 
@@ -206,7 +212,7 @@ def _replace(razorpay: Razorpay, holder: Holder, row: Subscription, wanted: Wish
         if waiting is not None and _is_for(waiting, wanted, later):
             new = waiting
         else:
-            check_free(row)
+            check_free(row, holder.user_id)
             if waiting is not None:  # it expires by itself; paid all the same, it takes over all the same
                 Subscription.objects.filter(pk=waiting.pk).update(replaces=None)
             new = subscriptions.make(

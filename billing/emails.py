@@ -13,7 +13,8 @@ import structlog
 from django.db import transaction
 
 from accounts.models import User
-from billing import letters, mail_texts
+from accounts.team_models import Team
+from billing import letters, mail_texts, team_texts
 from billing.letters import Letter
 from billing.models import Notice, Payment, Price, Refund, Subscription, SubscriptionChange
 
@@ -122,6 +123,29 @@ def runs_out(subscription: Subscription) -> bool:
 def trial_ends(subscription: Subscription) -> bool:
     """A trial is about to become a paid plan by itself."""
     return _once(f"trial:{subscription.pk}", "trial_ends", subscription.user, mail_texts.trial_ends(subscription))
+
+
+def handed_over(change: SubscriptionChange, heir: User) -> bool:
+    """A team has another owner: to whoever still pays for it, and to the new owner. Whether a mail was written."""
+    row, team = change.subscription, Team.objects.get(pk=change.subscription.team_id)
+    told = _once(f"handed-over:{change.pk}", "handed_over", row.user, team_texts.still_paying(row, team, heir))
+    return _once(f"heir:{change.pk}", "paid_by_another", heir, team_texts.paid_by_another(row, team)) or told
+
+
+def team_plan_ends(change: SubscriptionChange, owner: User) -> bool:
+    """The plan of a team that somebody else pays for is to end: to whoever pays, and to the owner."""
+    row, team = change.subscription, Team.objects.get(pk=str(change.subscription.team_id))
+    letter = team_texts.plan_ends(row, team, change.actor, to_owner=False)
+    told = _once(f"change:{change.pk}", "team_plan_ends", row.user, letter)
+    letter = team_texts.plan_ends(row, team, change.actor, to_owner=True)
+    return _once(f"owner:{change.pk}", "team_plan_ends", owner, letter) or told
+
+
+def taken_over(change: SubscriptionChange, new: Subscription) -> bool:
+    """Somebody else pays for the team from now on, or from the next period on: to whoever paid before."""
+    row = change.subscription
+    letter = team_texts.taken_over(row, Team.objects.get(pk=row.team_id), new)
+    return _once(f"taken-over:{row.pk}:{new.pk}", "taken_over", row.user, letter)
 
 
 def _of_change(change: SubscriptionChange, kind: str, letter: Letter) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 from uuid import UUID
 
 from accounts.models import User
-from billing import mail_texts
+from accounts.team_models import Team
+from billing import mail_texts, team_texts
 from billing.letters import Letter
 from billing.models import Invoice, Pack, Payment, Plan, Price, Purchase, Refund, Subscription
 from oneai.kit.clock import add_months, now
@@ -120,6 +121,31 @@ def _refund() -> Letter:
     return mail_texts.refund_made(Refund(id=_ID, payment=rows.payment, amount_paise=149_900, reason=reason))
 
 
+_TEAM: Final = Team(id=_ID, name="Weavers", seats=5)
+
+
+def _heir() -> User:
+    return User(id=_ID, email="mia@customer.example", name="Mia", timezone="Asia/Kolkata")
+
+
+def _still_paying() -> Letter:
+    return team_texts.still_paying(_Rows().subscription, _TEAM, _heir())
+
+
+def _paid_by_another() -> Letter:
+    return team_texts.paid_by_another(_Rows().subscription, _TEAM)
+
+
+def _team_plan_ends() -> Letter:
+    return team_texts.plan_ends(_Rows().subscription, _TEAM, "mia@customer.example", to_owner=True)
+
+
+def _taken_over() -> Letter:
+    rows = _Rows()
+    new = Subscription(id=_ID, user=_heir(), plan=rows.pro.plan, price=rows.pro, starts_at=now() + timedelta(days=3))
+    return team_texts.taken_over(rows.subscription, _TEAM, new)
+
+
 def _of(text: Callable[[Subscription], Letter]) -> Callable[[], Letter]:
     return lambda: text(_Rows().subscription)
 
@@ -138,6 +164,10 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "resumed": Example("The plan runs again.", _of(mail_texts.resumed)),
     "credit_note": Example("Money goes back of what has an invoice.", _credit_note),
     "refund_made": Example("A payment that bought nothing goes back.", _refund),
+    "handed_over": Example("A team has another owner: to whoever still pays for it.", _still_paying),
+    "paid_by_another": Example("A team has another owner: to that owner.", _paid_by_another),
+    "team_plan_ends": Example("A team's plan is to end that its owner does not pay.", _team_plan_ends),
+    "taken_over": Example("Somebody else pays for a team.", _taken_over),
     "renewal_ahead": Example("A week before a charge.", _of(mail_texts.renewal_ahead)),
     "last_period": Example("A plan was charged for the last time.", _of(mail_texts.runs_out)),
     "runs_out": Example("A week before a plan ends that was charged for the last time.", _of(mail_texts.runs_out)),

@@ -103,6 +103,8 @@ def next_charge(row: Subscription) -> datetime | None:
 def said(row: Subscription, user: User) -> Said:
     """How a subscription stands, and the deeds that its state asks for."""
     name, end = row.plan.name, day(ending.ends_at(row), user)
+    if row.user_id != user.pk:
+        return _paid_by_another(row, end)
     pay = Deed("Pay or change how you pay", address("billing_method", standing.holder_of(row), row.pk), look="primary")
     match row.status:
         case Status.HALTED:
@@ -140,6 +142,31 @@ def said(row: Subscription, user: User) -> Said:
             [Deed("Keep the plan", address("billing_undo", standing.holder_of(row)), True, "primary")],
         )
     return _running(row, user, end)
+
+
+def _paid_by_another(row: Subscription, end: str) -> Said:
+    """To a team's owner, while whoever owned it before pays."""
+    payer = row.user.name or row.user.email
+    later = changing.waiting_replacement(row)
+    if later is not None:
+        text = f"{row.plan.name} is paid by {payer} until {end}. From then on you pay for it."
+        return Said("info", "Changing hands", text)
+    text = f"{row.plan.name} is paid by {payer}, who may stop that at any time."
+    if row.cancel_at_cycle_end:
+        text = f"{row.plan.name} is paid by {payer}, and ends on {end}."
+    elif row.status in (Status.PENDING, Status.HALTED):
+        text = f"{row.plan.name} is paid by {payer}, whose payment failed."
+    elif row.status == Status.PAUSED:
+        text = f"{row.plan.name} is paid by {payer} and paused."
+    over = address(
+        "billing_change",
+        standing.holder_of(row),
+        offer=f"{row.plan.code}:{row.price.interval}",
+        seats=str(row.quantity),
+        when=terms.CYCLE_END if ending.is_running(row) else terms.NOW,
+    )
+    text += " Take the payment over, and it goes on without a gap; nobody pays twice."
+    return Said("warning", "Paid by another", text, [Deed("Take over the payment", over, look="primary")])
 
 
 def _running(row: Subscription, user: User, end: str) -> Said:

@@ -6,24 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import notifications
-from billing import gateway, plans, portal, topups, whose
+from accounts.models import User
+from accounts.team_models import Team
+from billing import ending, gateway, limits, payers, plans, portal, topups, whose
 from billing.models import Plan, Subscription, SubscriptionStatus
 from billing.shown import can
 from billing.standing import Holder
 from billing.whose import holder_of, person
 from billing.wording import method
 from oneai.kit.clock import now
+from oneai.kit.errors import Refusal
 from oneai.kit.money import dollars
 from quotas import reading
 from quotas.days import zone_of
@@ -99,7 +103,7 @@ def shown(request: HttpRequest) -> HttpResponse:
         "price": portal.price_text(row) if row else "",
         "next_charge": portal.next_charge(row) if row else None,
         "next_amount": portal.amount(row) if row else 0,
-        "may": _may(row) if row else frozenset(),
+        "may": _may(row, user.pk) if row else frozenset(),
         "orders": [(order, portal.of_order(order, user)) for order in portal.waiting(holder)],
         "ended": None if row else portal.last_ended(holder),
         "runs_out": None if row else portal.running_out(holder, user),
@@ -115,6 +119,7 @@ def shown(request: HttpRequest) -> HttpResponse:
         "more": len(rows) > most,
         "remind": notifications.wanted(user, notifications.RENEWALS),
         "holder": holder,
+        "pays_for": [] if holder.team_id else _for_others(user),
         "for_team": whose.name_of(holder),
         "team": team if team and holder.team_id is None else None,
         "whose": f"?team={holder.team_id}" if holder.team_id else "",
@@ -139,14 +144,51 @@ def _granted_until(holder: Holder) -> datetime | None:
     return newest.until if newest else None
 
 
-def _may(row: Subscription) -> frozenset[str]:
+def _may(row: Subscription, user_id: UUID) -> frozenset[str]:
     """The deeds that the state of ``row`` allows: what the API says, and another way of paying."""
     found = set(can(row))
-    if row.cancel_at_cycle_end:
+    if row.user_id != user_id:
+        found -= {"undo", "resume"}
+    elif row.cancel_at_cycle_end:
         found.discard("cancel")
     elif row.status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PENDING, SubscriptionStatus.HALTED):
         found.add("method")
     return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ForTeam:
+    """A team that the person pays for and does not own."""
+
+    row: Subscription
+    team: Team
+    owner: User | None
+    ends: datetime | None
+    amount: int
+
+
+def _for_others(user: User) -> list[ForTeam]:
+    rows = payers.for_others(user)
+    return [
+        ForTeam(row, payers.team_of(row), payers.owner_of(row), ending.ends_at(row), portal.amount(row)) for row in rows
+    ]
+
+
+@require_POST
+@login_required
+def stop_paying(request: HttpRequest, subscription_id: UUID) -> HttpResponse:
+    """Pay no more for a team that one does not own any more, once the period is over."""
+    user = person(request)
+    limits.count_change(user.pk)
+    try:
+        row = payers.stop(user, subscription_id)
+    except Refusal as refusal:
+        if refusal.code == "not_found":
+            raise Http404 from refusal
+        messages.error(request, refusal.text)
+    else:
+        messages.success(request, f"Nothing more is charged to you for {payers.team_of(row).name}.")
+    return redirect("billing")
 
 
 @require_POST
@@ -163,4 +205,5 @@ def remind(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("billing", shown, name="billing"),
     path("billing/reminders", remind, name="billing_reminders"),
+    path("billing/stop-paying/<uuid:subscription_id>", stop_paying, name="billing_stop_paying"),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 from django.db import transaction
 
-from billing import changing, dispatch, effects, ending, gateway, standing, subscriptions
+from billing import changing, dispatch, effects, ending, gateway, payers, standing, subscriptions
 from billing.models import Subscription, SubscriptionStatus
 from billing.razorpay.client import Razorpay
 from billing.razorpay.errors import BadRequest, RazorpayError
@@ -28,7 +28,7 @@ def cancel(holder: Holder, when: str, reason: str, actor: str) -> Subscription:
     gateway.razorpay()
     row = changing.current(holder)
     with transaction.atomic():
-        standing.lock(row.user_id)
+        standing.lock_with_team(row)  # what waits to take over may be another person's
         row = subscriptions.again(row.pk)
         if row.status in ENDED or "ended" in row.metadata:
             raise Refusal("subscription_state")
@@ -65,11 +65,12 @@ def undo(holder: Holder, actor: str) -> Subscription:
     razorpay, row = gateway.razorpay(), changing.current(holder)
     asked = row.metadata.get("change") or {}
     if row.next_price_id is not None and asked.get("when") == CYCLE_END:
+        payers.check_own(row, holder.user_id)
         _undo_change(razorpay, row, str(asked.get("key")))
         return changing.seen_again(row)
     done = False
     with transaction.atomic():
-        standing.lock(row.user_id)
+        standing.lock_with_team(row)  # what waits to take over may be another person's
         row = subscriptions.again(row.pk)
         if row.cancel_sent_at is not None and row.cancel_at_cycle_end:
             raise Refusal("too_late_to_undo")
@@ -80,7 +81,10 @@ def undo(holder: Holder, actor: str) -> Subscription:
             waiting.replaces = None
             waiting.save()
             done = True
-        done = ending.keep_on(row, actor=actor) or done
+        if row.user_id == holder.user_id:
+            done = ending.keep_on(row, actor=actor) or done
+        elif not done:
+            payers.check_own(row, holder.user_id)
         row.save()
     if not done:
         raise Refusal("nothing_to_undo")
@@ -113,6 +117,7 @@ def pause(holder: Holder) -> Subscription:
 def resume(holder: Holder) -> Subscription:
     """Charge again. What a customer has paused in their UPI app only they can resume: Razorpay's words say so."""
     razorpay, row = gateway.razorpay(), changing.current(holder)
+    payers.check_own(row, holder.user_id)
     if row.status != Status.PAUSED:
         raise Refusal("subscription_state")
     return _told(row, lambda: razorpay.resume_subscription(row.razorpay_subscription_id or ""))

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from accounts import teams
 from accounts.models import User
+from accounts.team_models import Membership, TeamRole
 from billing import emails, payments
 from billing.models import Payment, Price, Subscription, SubscriptionChange, SubscriptionStatus
+from billing.standing import LIVE
 
 Status = SubscriptionStatus
 ENDED: Final = frozenset({Status.CANCELLED, Status.COMPLETED, Status.EXPIRED})
@@ -63,6 +66,9 @@ def _payment_failed(change: SubscriptionChange) -> bool:
 
 
 def _end_now(change: SubscriptionChange) -> bool:
+    after = _taken_over(change.subscription) if change.details.get("why") == REPLACED else None
+    if after is not None:
+        return emails.taken_over(change, after)
     if change.details.get("why") == REPLACED or not _was_used(change.subscription):
         return False
     back, by_hand = int(change.details.get("refund_paise") or 0), bool(change.details.get("by_hand"))
@@ -73,8 +79,13 @@ def _cancel_asked(change: SubscriptionChange) -> bool:
     """The customer's wish; without an actor another subscription takes over when this one ends."""
     row = change.subscription
     if change.actor:
-        return emails.cancel_scheduled(change)
-    new = Subscription.objects.filter(replaces=row).select_related("price__plan").order_by("-created_at").first()
+        owner = _owner(row)
+        return emails.team_plan_ends(change, owner) if owner is not None else emails.cancel_scheduled(change)
+    new = (
+        Subscription.objects.filter(replaces=row).select_related("price__plan", "user").order_by("-created_at").first()
+    )
+    if new is not None and new.user_id != row.user_id:
+        return emails.taken_over(change, new)
     return new is not None and emails.plan_changed(change, old=_held(row), new=_held(new), at=new.starts_at)
 
 
@@ -100,9 +111,37 @@ def _changed(change: SubscriptionChange) -> bool:
 def _paid(change: SubscriptionChange) -> bool:
     """The first payment of one that takes over: the plan has changed. What it cost is on the receipt."""
     row = change.subscription
-    if not change.details.get("first") or row.replaces is None:
+    if not change.details.get("first") or row.replaces is None or _is_same(row, row.replaces):
         return False
     return emails.plan_changed(change, old=_held(row.replaces), new=_held(row))
+
+
+def _handed_over(change: SubscriptionChange) -> bool:
+    """To whoever pays, and to the new owner."""
+    return emails.handed_over(change, User.objects.get(pk=change.details["heir"]))
+
+
+def _owner(row: Subscription) -> User | None:
+    """Who owns the team of ``row``, when that is not who pays."""
+    if row.team_id is None or not Membership.objects.filter(team_id=row.team_id, role=TeamRole.OWNER).exists():
+        return None
+    owner = teams.owner_of(row.team_id)
+    return owner if owner.pk != row.user_id else None
+
+
+def _taken_over(row: Subscription) -> Subscription | None:
+    """The subscription by which somebody else pays for the team from now on."""
+    if row.team_id is None:
+        return None
+    others = Subscription.objects.filter(team_id=row.team_id, created_at__gt=row.created_at).exclude(
+        user_id=row.user_id
+    )
+    return others.filter(status__in=LIVE).select_related("user").order_by("-created_at").first()
+
+
+def _is_same(row: Subscription, other: Subscription) -> bool:
+    """Whether one goes on as the other did: only who pays, or with what, has changed."""
+    return (row.price_id, row.quantity) == (other.price_id, other.quantity)
 
 
 def _held(row: Subscription) -> tuple[Price, int]:
@@ -119,4 +158,5 @@ _BY_KIND: Final[Mapping[str, Callable[[SubscriptionChange], bool]]] = {
     "change_asked": _change_asked,
     "changed": _changed,
     "paid": _paid,
+    "handed_over": _handed_over,
 }

@@ -287,7 +287,8 @@ def transfer(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "The team has another owner, and you are an admin.")
             return redirect("settings_team")
-    hint = "The new owner decides about plan, seats and roles. You become an admin and may leave."
+    hint = "The new owner decides about plan, seats and roles. You become an admin and may leave. "
+    hint += "A plan that you pay for stays charged to you until they take the payment over, or you stop it."
     if not others:
         hint = "There is nobody else in the team yet."
     return _page(
