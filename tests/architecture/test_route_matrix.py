@@ -28,6 +28,8 @@ from tests.chat.browser import Browser
 from tests.chat.endings import shell
 from tests.servers.site import Newcomer, Site
 
+pytestmark = pytest.mark.slow
+
 TABLE = Path(__file__).with_name("routes.txt")
 SCOPES = {"chat", "models", "usage", "conversations"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
