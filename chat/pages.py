@@ -20,9 +20,9 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from chat import access, branches, conversations, receipts
+from chat import access, branches, conversations, plain_send, receipts
 from chat.models import AIModel, Conversation, Message
-from chat.shown import KEPT, MESSAGE_FIELDS, shown
+from chat.shown import KEPT, MESSAGE_FIELDS, ShownMessage, shown
 from oneai.kit.clock import now
 
 LISTED: Final = 50
@@ -101,7 +101,7 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     """The chat: an empty one, or a conversation with the last of its messages.
 
     ``?q=`` filters the list by title; ``?before=<message id>`` shows the messages above that one;
-    ``?part=thread`` gives the messages alone.
+    ``?part=thread`` gives the messages alone; ``?choose`` lists the models for a browser without scripts.
     """
     user = request.user
     assert user.is_authenticated
@@ -120,6 +120,10 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
             "more": len(listed) > LISTED,
             "query": query,
             "default_model": _default_model(user.preferences or {}, conversation),
+            "models": plain_send.offered() if "choose" in request.GET else [],
+            "running": _running(thread.get("messages", [])),
+            # With a fragment an address is only loaded anew when something else of it changes.
+            "look": "b" if request.GET.get("look") == "a" else "a",
         },
     )
 
@@ -174,6 +178,11 @@ def show(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     return redirect(f"{reverse('conversation', args=[conversation.pk])}#m-{chosen.pk}")
 
 
+def _running(messages: Iterable[ShownMessage]) -> UUID | None:
+    """The turn of an answer that is being written, for a page that can't follow it."""
+    return next((message.turn_id for message in messages if message.turn_id), None)
+
+
 def _wants_thread(request: HttpRequest) -> bool:
     return request.GET.get("part") == "thread"
 
@@ -186,6 +195,7 @@ def _as_uuid(text: str | None) -> UUID | None:
 
 
 urlpatterns = [
+    *plain_send.urlpatterns,
     path("c", chat, name="chat"),
     path("c/<uuid:conversation_id>", chat, name="conversation"),
     path("c/<uuid:conversation_id>/messages/<uuid:message_id>", message, name="message-html"),
