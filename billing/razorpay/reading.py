@@ -7,9 +7,11 @@ empty. An amount that is no whole number of paise is refused: nothing good can b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, ClassVar, Final, Self
 
 from billing.razorpay.errors import Unreadable
 
@@ -129,3 +131,56 @@ class Fields:
         if not isinstance(value, list):
             raise self._wrong(name, "is not a list")
         return value
+
+
+class Read:
+    """An object of Razorpay: a dataclass whose fields are read by their names and kinds, or as ``by`` says."""
+
+    __slots__ = ()
+    WHAT: ClassVar[str]
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """The object; Unreadable, naming the field, when it makes no sense."""
+        one = Fields(value, cls.WHAT)
+        make: Callable[..., Self] = cls
+        return make(**{name: reader(one) for name, reader in _readers(cls).items()})
+
+
+Reader = Callable[[Fields], Any]
+_BY_NAME: Final[Mapping[str, Callable[[Fields, str], Any]]] = {
+    "id": Fields.id,
+    "amount": Fields.money,
+    "currency": Fields.currency,
+    "notes": lambda one, _: one.notes(),
+}
+_BY_KIND: Final[Mapping[str, Callable[[Fields, str], Any]]] = {
+    "str": Fields.text,
+    "int": Fields.whole,
+    "int | None": Fields.money_if_any,
+    "bool": Fields.truth,
+    "datetime | None": Fields.moment,
+}
+
+
+def by(reader: Reader) -> dict[str, Reader]:
+    """The metadata of a field that is read in a way of its own."""
+    return {"reader": reader}
+
+
+@cache
+def _readers(kind: type[Read]) -> dict[str, Reader]:
+    found = {}
+    for each in fields(kind):  # type: ignore[arg-type]
+        name = each.name
+        how = _BY_NAME.get(name) or (Fields.reference if name.endswith("_id") else _BY_KIND.get(str(each.type)))
+        reader: Reader | None = each.metadata.get("reader")
+        if reader is None:
+            assert how is not None, f"{kind.__name__}.{name} has no way to be read"
+            reader = _named(how, name)
+        found[name] = reader
+    return found
+
+
+def _named(how: Callable[[Fields, str], Any], name: str) -> Reader:
+    return lambda one: how(one, name)
