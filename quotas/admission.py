@@ -137,11 +137,9 @@ def applicable(terms: Terms, ask: Ask, counted: Collection[LimitKey] = ()) -> It
     limits = terms.limits
     yield PLAN_WIDE, TOKENS, limits.get((PLAN_WIDE, TOKENS))
     yield PLAN_WIDE, NANO_USD, limits.get((PLAN_WIDE, NANO_USD))
-    if len(limits) > 2 or len(counted) > 2:
-        scopes = {ask.model_id, *(f"class:{name}" for name in ask.model_classes)}
-        for scope, unit in sorted({*limits, *counted}):
-            if scope in scopes:
-                yield scope, unit, limits.get((scope, unit))
+    scopes = {ask.model_id, *(f"class:{name}" for name in ask.model_classes)}
+    for scope, unit in sorted(key for key in {*limits, *counted} if key[0] in scopes):
+        yield scope, unit, limits.get((scope, unit))
     for unit, cap in terms.caps:
         if cap is not None or (terms.team, unit) in counted:
             yield terms.team, unit, cap
@@ -226,7 +224,7 @@ def _decide(
             scope, unit, limit, state.used, state.held, state.extra, asked, at=at, reset_at=reset_at, team=terms.team
         )
     tokens = ask.input_bound + most
-    nano = 0 if free else held_nano(ask.price, ask.input_bound, most)
+    nano = held_nano(ask.price, ask.input_bound, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
     return Decision(most, tokens, nano, made, _remaining_tokens(made, counters))
 

@@ -16,7 +16,7 @@ from oneai.kit import rows
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import admission, correcting, extending, holding, payers, pockets, rates
-from quotas.admission import AccountState, Ask, Decision, Line
+from quotas.admission import AccountState, Ask, Decision
 from quotas.backfill import Earlier
 from quotas.ceiling import Ceiling
 from quotas.figures import Admitted, Charge, LimitState, limits_of
@@ -57,14 +57,7 @@ class Book:
         self.moves = Moves(self._journal, grants)
         self._period = PeriodCounters(self._journal, self.moves, holds, counters)
         self._platform = Platform(at)
-        self._ceiling = Ceiling(
-            at,
-            [
-                (hold.platform_day, hold.platform_shard)
-                for hold in holds.values()
-                if hold.platform_day is not None and hold.platform_shard is not None and hold.is_open
-            ],
-        )
+        self._ceiling = Ceiling(at, [hold.shard for hold in holds.values() if hold.shard is not None and hold.is_open])
 
     @classmethod
     def open(cls, account_ids: Iterable[UUID], hold_ids: Iterable[UUID] = (), at: datetime | None = None) -> Book:
@@ -205,7 +198,8 @@ class Book:
             is_new=True,
         )
         for line in decision.lines:
-            counter = self._period.counter_for(payer, line, earlier.get((line.scope, line.unit)))
+            key = (line.scope, line.unit)
+            counter = self._period.counter_for(payer, key, line.limit, earlier.get(key))
             self.moves.reserve(payer.owner(line.scope), hold, counter, line.amount)
         self._holds[hold.id] = hold
         account.in_flight += 1
@@ -263,9 +257,9 @@ class Book:
         began = rates.second_of(hold.created_at)
         room = self._platform.room(began, hold.tokens, tokens)
         granted, nano = extending.more(payer, lines, hold, ask, room, self.at)
-        if nano and hold.platform_day is not None and hold.platform_shard is not None:
+        if nano and hold.shard is not None:
             try:
-                self._ceiling.take_more((hold.platform_day, hold.platform_shard), nano)
+                self._ceiling.take_more(hold.shard, nano)
             except Refusal:
                 granted = nano = 0
         hold.extensions.append(granted)
@@ -299,7 +293,7 @@ class Book:
             counter = self._counters[UUID(line)]
             key = (counter.scope, counter.unit)
             if counter.period_start == payer.account.period_start and key in limits:
-                counter = self._period.counter_for(payer, Line(*key, limits[key], 0), None)
+                counter = self._period.counter_for(payer, key, limits[key], None)
             found.append(counter)
         return found
 
@@ -379,8 +373,8 @@ class Book:
             counter = self._counters[UUID(counter_id)]
             owner = self._accounts[counter.user_id]
             self.moves.end(owner, hold, counter, kind, tokens if counter.unit == TOKENS else nano_usd)
-        if hold.platform_day is not None and hold.platform_shard is not None:
-            self._ceiling.close((hold.platform_day, hold.platform_shard), hold.nano_usd, nano_usd)
+        if hold.shard is not None:
+            self._ceiling.close(hold.shard, hold.nano_usd, nano_usd)
         elif nano_usd:
             self._ceiling.close(None, 0, nano_usd)
         if hold.state == Hold.State.HELD:

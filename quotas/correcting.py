@@ -49,6 +49,4 @@ def burned_by(hold: HoldState) -> dict[UUID, int]:
 
 def shard_of(hold: HoldState, record: Mapping[str, Any]) -> Key:
     """Where the platform's day counts the call; one without a price counts where it was settled."""
-    if hold.platform_day is not None and hold.platform_shard is not None:
-        return hold.platform_day, hold.platform_shard
-    return record["at"].astimezone(UTC).date(), 0
+    return hold.shard or (record["at"].astimezone(UTC).date(), 0)

@@ -61,7 +61,7 @@ def affordable_completion(price: Price, room_nano: int, prompt: int) -> int | No
     """How many completion tokens ``room_nano`` covers beside the input; None: any number, negative: not even that."""
     left = room_nano - input_bound_nano(price, prompt)
     if left < 0:
-        return -1
+        return left
     if price.completion_pico == 0:
         return None
     return left * PICO_PER_NANO // price.completion_pico

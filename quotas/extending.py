@@ -21,20 +21,20 @@ def more(
     pico = ask.price.completion_pico
     before = nano_from_pico(hold.max_tokens * pico)
     extras = pockets.extras(payer.account.grants)
-    granted = min(wanted, _rate_room(payer, hold, ask, wanted, at))
+    granted = _rate_room(payer, hold, ask, wanted, at)
     for counter in lines:
         if counter.limit is None or (counter.unit != TOKENS and not pico):
             continue
         room = counter.state.plan_room(counter.limit) + extras.get((counter.scope, counter.unit), 0)
         if counter.unit != TOKENS:
-            room = (max(0, room) + before) * PICO_PER_NANO // pico - hold.max_tokens
+            room = (room + before) * PICO_PER_NANO // pico - hold.max_tokens
         granted = min(granted, room)
     granted = max(0, granted)
     return granted, nano_from_pico((hold.max_tokens + granted) * pico) - before
 
 
 def _rate_room(payer: Payer, hold: HoldState, ask: Ask, wanted: int, at: datetime) -> int:
-    """What the minute has left; as with an admission, a call that is alone in it is not cut."""
+    """What the minute has left of ``wanted``, maybe below 0; as with an admission, a call alone in it is not cut."""
     second = rates.second_of(at)
     own = hold.tokens if rates.second_of(hold.created_at) + rates.MINUTE >= second else 0
     room = wanted
@@ -42,7 +42,7 @@ def _rate_room(payer: Payer, hold: HoldState, ask: Ask, wanted: int, at: datetim
         tokens = rates.totals(payer.caller.windows.get(scope, ()), second)[1]
         if limit is not None and (tokens > own or not limit):
             room = min(room, limit - tokens)
-    return max(0, room)
+    return room
 
 
 def count(payer: Payer, hold: HoldState, ask: Ask, tokens: int, at: datetime) -> None:

@@ -62,16 +62,6 @@ class LimitState:
     team: str = ""
 
     @property
-    def is_plan_wide(self) -> bool:
-        """Whether it is on everything that the plan in force allows, be it a team's."""
-        return self.scope == PLAN_WIDE
-
-    @property
-    def is_cap(self) -> bool:
-        """Whether it is what a team lets one member use."""
-        return bool(self.team) and self.scope == self.team
-
-    @property
     def name(self) -> str:
         """The scope as it is told."""
         return named(self.scope, self.team)

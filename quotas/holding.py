@@ -96,6 +96,13 @@ class HoldState:
     def is_open(self) -> bool:
         return self.state in OPEN
 
+    @property
+    def shard(self) -> tuple[date, int] | None:
+        """Where the platform's day holds it; None: it can cost nothing."""
+        if self.platform_day is None or self.platform_shard is None:
+            return None
+        return self.platform_day, self.platform_shard
+
 
 @dataclass(slots=True)
 class Account:

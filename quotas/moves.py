@@ -28,11 +28,8 @@ class Moves:
     # Holds ---------------------------------------------------------------------------------------
     def reserve(self, account: Account, hold: HoldState, counter: Counter, amount: int) -> None:
         """Hold ``amount`` for ``hold``: of the counter's limit first, then of the account's top-ups."""
-        own = amount
-        parts: list[tuple[GrantState, int]] = []
-        if account.grants and amount:
-            extras = pockets.of(account.grants, EXTRA, (counter.scope, counter.unit))
-            own, parts = pockets.split(amount, _room(counter), extras)
+        extras = pockets.of(account.grants, EXTRA, (counter.scope, counter.unit))
+        own, parts = pockets.split(amount, _room(counter), extras)
         line = str(counter.id)
         hold.lines[line] = hold.lines.get(line, 0) + own
         if own:
@@ -50,14 +47,12 @@ class Moves:
         """Replace what ``hold`` has on the counter, and on top-ups of the same limit, by ``actual``."""
         held = hold.lines[str(counter.id)]
         parts = self._parts(hold, counter)
-        if not held and not actual and not parts:
-            return
         counter.held -= held
         used, excess, burned = pockets.burned(actual, held, _room(counter), parts)
-        counter.used += used
-        counter.overrun += excess
-        counter.changed = True
         if held or used:
+            counter.used += used
+            counter.overrun += excess
+            counter.changed = True
             self._journal.entry(account, kind, counter.id, hold_id=hold.id, held=-held, used=used, overrun=excess)
         for grant, part, consumed in burned:
             grant.held -= part
@@ -76,10 +71,10 @@ class Moves:
         source_key: str,
     ) -> None:
         """Charge a settled hold ``after`` instead of ``before``; ``burned`` is what it has used of its top-ups."""
-        parts = [(grant, part, burned.get(grant.id, 0)) for grant, part in self._parts(hold, counter)]
+        parts = [(grant, part, burned[grant.id]) for grant, part in self._parts(hold, counter)]
         held = hold.lines[str(counter.id)]
         used, excess, moved = pockets.recharged(before, after, held, _room(counter), parts)
-        if used or excess:
+        if used:
             counter.used += used
             counter.overrun += excess
             counter.changed = True
@@ -146,7 +141,7 @@ class Moves:
         """
         counter = account.counters.get(key)
         for debt in pockets.of(account.grants, DEBT, key):
-            source = f"{MADE_GOOD}{debt.source_key}"[:200]
+            source = f"{MADE_GOOD}{debt.source_key}"
             room = _room(counter) if counter is not None else 0
             own = min(debt.left, room or 0)
             if own and counter is not None:

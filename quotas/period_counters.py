@@ -7,7 +7,6 @@ from uuid import UUID
 
 from oneai.kit.clock import uuid7
 from quotas import backfill
-from quotas.admission import Line
 from quotas.backfill import Earlier
 from quotas.holding import Account, Counter, HoldState
 from quotas.journal import Journal
@@ -40,22 +39,23 @@ class PeriodCounters:
             if scope != PLAN_WIDE and (scope, unit) not in counters
         }
 
-    def counter_for(self, payer: Payer, line: Line, earlier: Earlier | None) -> Counter:
-        """The counter of ``line`` in the payer's current period, made or brought to its limit."""
-        account = payer.owner(line.scope)
-        counter = payer.counters.get((line.scope, line.unit))
+    def counter_for(self, payer: Payer, key: LimitKey, limit: int | None, earlier: Earlier | None) -> Counter:
+        """The counter of ``key`` in the payer's current period, made with ``limit`` or brought to it."""
+        scope, unit = key
+        account = payer.owner(scope)
+        counter = payer.counters.get(key)
         if counter is not None:
-            if counter.limit != line.limit:
-                self._set(account, counter, line.limit)
+            if counter.limit != limit:
+                self._set(account, counter, limit)
             return counter
         counter = Counter(
             id=uuid7(),
             user_id=account.user_id,
-            scope=line.scope,
-            unit=line.unit,
+            scope=scope,
+            unit=unit,
             period_start=payer.account.period_start,
             reset_at=payer.account.reset_at,
-            limit=line.limit,
+            limit=limit,
             is_new=True,
         )
         payer.keep(counter)
@@ -63,7 +63,7 @@ class PeriodCounters:
         self._journal.grant(account, counter)
         if earlier is not None:
             self._carry(account, counter, earlier)
-        self._moves.make_good(account, (line.scope, line.unit))
+        self._moves.make_good(account, key)
         return counter
 
     def _carry(self, account: Account, counter: Counter, earlier: Earlier) -> None:
@@ -100,4 +100,4 @@ class PeriodCounters:
             if counter.limit != limit and not scope.startswith(OF_CALLER):
                 self._set(account, counter, limit, source_key)
         for scope, unit, limit in wanted:
-            self.counter_for(payer, Line(scope, unit, limit, 0), earlier.get((scope, unit)))
+            self.counter_for(payer, (scope, unit), limit, earlier.get((scope, unit)))

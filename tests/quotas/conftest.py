@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Team, User
 from oneai.kit.clock import uuid7
 from quotas import allowances
 from quotas.policy import RATES
+from tests.accounts.team_people import plan, team_of
 from tests.quotas.using import Purse
 
 
@@ -39,3 +40,28 @@ def new_purse(db: None) -> Callable[[], Purse]:
 def purse(new_purse: Callable[[], Purse]) -> Purse:
     """One of them."""
     return new_purse()
+
+
+@pytest.fixture
+def small(purse: Purse) -> Purse:
+    """Somebody with 1000 tokens a period."""
+    allowances.set_limit(purse.id, "*", {"tokens": 1000}, "test", "test")
+    return purse
+
+
+@pytest.fixture
+def ann(new_purse: Callable[[], Purse]) -> Purse:
+    return new_purse()
+
+
+@pytest.fixture
+def ben(new_purse: Callable[[], Purse]) -> Purse:
+    return new_purse()
+
+
+@pytest.fixture
+def team(ann: Purse, ben: Purse) -> Team:
+    """Ann owns it, Ben is a member; it has 100,000 tokens."""
+    made = team_of(ann.user, ben.user)
+    plan(made)
+    return made

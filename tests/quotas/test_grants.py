@@ -22,13 +22,6 @@ from tests.quotas.using import Purse
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def small(purse: Purse) -> Purse:
-    """Somebody with 1000 tokens a period."""
-    allowances.set_limit(purse.id, "*", {"tokens": 1000}, "test", "test")
-    return purse
-
-
 def state(source_key: str) -> tuple[int, int, int]:
     """(used, held, taken back)."""
     row = Grant.objects.get(source_key=source_key)
