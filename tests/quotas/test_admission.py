@@ -287,3 +287,50 @@ def test_a_corrected_window_counts_what_was_used() -> None:
     second = rates.second_of(AT)
     corrected = rates.correct([[second - 1, 1, 500], [second, 1, 900]], second - 1, -450)
     assert rates.totals(corrected, second) == (2, 950)
+
+
+def test_of_limits_that_are_equally_short_the_plan_s_is_named() -> None:
+    refusal = refused(AccountState(), terms({(PLAN_WIDE, TOKENS): 110, ("maker/model", TOKENS): 110}))
+    assert (refusal.details or {})["limit"]["scope"] == PLAN_WIDE
+
+
+def test_what_remains_is_the_least_of_what_the_limits_leave() -> None:
+    allowed = terms({(PLAN_WIDE, TOKENS): 9000, ("maker/model", TOKENS): 1300, (PLAN_WIDE, NANO_USD): 10**9})
+    assert decide(AccountState(), {}, allowed, ask(), AT, RESET).remaining_tokens == 200
+    owed = {(PLAN_WIDE, TOKENS): CounterState(0, 0, 1500)}
+    assert decide(AccountState(), owed, terms({(PLAN_WIDE, TOKENS): 0}), ask(), AT, RESET).remaining_tokens == 400
+
+
+def test_a_learnt_bound_of_nothing_is_one() -> None:
+    allowed = terms({(PLAN_WIDE, TOKENS): 50})
+    assert decide(AccountState(), {}, allowed, ask(learnt_bound=0), AT, RESET).max_tokens == 50
+    assert refused(AccountState(), allowed, ask(learnt_bound=100)).code == "quota_exceeded"
+    with pytest.raises(ValueError, match="negative"):
+        decide(AccountState(), {}, allowed, ask(input_bound=-1), AT, RESET)
+
+
+def test_of_equal_rates_the_account_s_is_shown_and_never_less_than_nothing_is_left() -> None:
+    key = KeyLimits(KEY, requests_per_minute=5, tokens_per_minute=500)
+    second = rates.second_of(AT)
+    windows = {PLAN_WIDE: [[second, 16, 600]], key.scope: [[second - 1, 1, 100]]}
+    shown = rate_state(windows, terms({}, (20, 1000, None)), ask(api_key=key), AT)
+    assert shown == rates.RateState(20, 4, 61, 1000, 400, 61)
+    over = rate_state(windows, terms({}, (15, 599, None)), ask(), AT)
+    assert (over.remaining_requests, over.remaining_tokens) == (0, 0)
+
+
+def test_a_key_may_have_a_rate_in_tokens_alone() -> None:
+    key = KeyLimits(KEY, tokens_per_minute=200)
+    windows = {key.scope: [[rates.second_of(AT) - 3, 1, 150]]}
+    refusal = refused(AccountState(0, windows), terms({}), ask(api_key=key))
+    assert (refusal.details or {})["rate"]["scope"] == key.scope
+
+
+def test_whoever_asks_more_than_a_minute_has_waits_until_the_minute_is_empty() -> None:
+    full = AccountState(0, window((30, 1, 700), (5, 1, 1)))
+    refusal = refused(full, terms({}, (None, 100, None)), ask(input_bound=5000))
+    assert (refusal.retry_after, (refusal.details or {})["rate"]["remaining"]) == (56, 0)
+    assert (refusal.details or {})["asked"] == 5016
+    assert decide(AccountState(), {}, terms({}, (None, 1, None)), ask(), AT, RESET).max_tokens == 1000
+    many = refused(AccountState(0, window((5, 3, 10))), terms({}, (3, None, None)))
+    assert ((many.details or {})["rate"]["remaining"], (many.details or {})["asked"]) == (0, 1)

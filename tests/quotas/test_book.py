@@ -15,7 +15,7 @@ from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
 from quotas import allowances, grants
 from quotas.ledger import Book, KeyLimits, Price
-from quotas.models import Grant, Hold, LedgerEntry, QuotaAccount, QuotaCounter, UsageRecord
+from quotas.models import Grant, Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
 from tests.quotas.using import FREE, Purse, charge
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +44,8 @@ def test_settling_replaces_the_hold_by_what_was_used(purse: Purse) -> None:
     assert (dollars.held, dollars.tokens_used, dollars.overrun) == (0, 45_678, 0)
     record = UsageRecord.objects.get(hold_id=admitted.hold_id)
     assert (record.tokens, record.nano_usd, record.user_id) == (321, 45_678, purse.id)
+    assert (record.reasoning_tokens, record.cached_tokens) == (0, 0)
+    assert Hold.objects.get(pk=admitted.hold_id).safe_bound is None
     assert purse.differences() == []
 
 
@@ -177,6 +179,8 @@ def test_a_free_model_that_is_billed_all_the_same_is_counted(purse: Purse) -> No
     purse.settle(admitted, 10, 77)
     dollars = purse.counter(unit="nano_usd")
     assert (dollars.tokens_used, dollars.overrun) == (77, 77)
+    day = PlatformCounter.objects.get(used__gt=0)
+    assert (day.held, day.used, day.overrun) == (0, 77, 77)
     assert purse.differences() == []
 
 

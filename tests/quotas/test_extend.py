@@ -8,9 +8,9 @@ import pytest
 from pytest_django import Settings
 
 from oneai.kit.clock import now, uuid7
-from quotas import allowances, grants
+from quotas import allowances, grants, rates
 from quotas.audit import replay_platform
-from quotas.ledger import KeyLimits
+from quotas.ledger import KeyLimits, Price
 from quotas.models import Hold, LedgerEntry, PlatformCounter, QuotaAccount
 from tests.quotas.using import FREE, Purse
 
@@ -40,7 +40,11 @@ def test_the_tightest_limit_says_how_much_and_then_nothing_more(purse: Purse) ->
     (admitted,) = purse.admit(ask)
     assert purse.extend(admitted, ask, 500) == 300
     assert purse.extend(admitted, ask, 500, 2) == 0
+    assert purse.extend(admitted, ask, 0, 3) == 0
+    assert Hold.objects.get(pk=admitted.hold_id).extensions == [300, 0, 0]
     assert purse.counter(key.scope).held == 1400
+    with pytest.raises(ValueError, match="never negative"):
+        purse.extend(admitted, ask, -1, 4)
     assert purse.differences() == []
 
 
@@ -51,6 +55,14 @@ def test_dollars_bind_to_the_nano(purse: Purse) -> None:
     assert purse.extend(admitted, ask, 500) == 200
     assert purse.counter(unit="nano_usd").held == 100 * 150 + 1200 * 600
     assert purse.differences() == []
+
+
+def test_a_price_below_a_nano_a_token_grants_nothing_beyond_what_is_left(purse: Purse) -> None:
+    allowances.set_limit(purse.id, "*", {"tokens": None, "nano_usd": 500}, "test", "test")
+    ask = purse.ask(bound=0, cap=1000, price=Price(None, 0, 500))
+    (admitted,) = purse.admit(ask)
+    assert admitted.nano_usd == 500
+    assert purse.extend(admitted, ask, 10) == 0
 
 
 def test_a_free_model_is_extended_in_tokens_alone(purse: Purse, settings: Settings) -> None:
@@ -115,9 +127,13 @@ def test_it_stays_in_the_period_of_its_admission(purse: Purse) -> None:
     assert purse.differences() == []
 
 
+def window(purse: Purse) -> list[list[int]]:
+    found: list[list[int]] = QuotaAccount.objects.get(pk=purse.id).windows.get("*", [])
+    return found
+
+
 def window_tokens(purse: Purse) -> int:
-    windows = QuotaAccount.objects.get(pk=purse.id).windows
-    return sum(entry[2] for entry in windows.get("*", []))
+    return sum(entry[2] for entry in window(purse))
 
 
 def minute(purse: Purse, tokens: int) -> datetime:
@@ -160,7 +176,37 @@ def test_a_call_is_alone_in_the_minute_that_still_counts_it(purse: Purse) -> Non
     ask = purse.ask(bound=100, cap=1000)
     (admitted,) = purse.admit(ask, at=at)
     assert purse.extend(admitted, ask, 2000, at=at + timedelta(seconds=60)) == 2000
-    assert window_tokens(purse) == 3100
+    assert window(purse) == [[rates.second_of(at), 1, 3100]]
+
+
+def test_what_comes_later_counts_in_the_second_of_the_admission(purse: Purse) -> None:
+    at = minute(purse, 5000)
+    ask = purse.ask(bound=100, cap=1000)
+    (admitted,) = purse.admit(ask, at=at)
+    purse.admit(purse.ask(bound=100, cap=300), at=at + timedelta(seconds=5))
+    assert purse.extend(admitted, ask, 50, at=at + timedelta(seconds=10)) == 50
+    began = rates.second_of(at)
+    assert window(purse) == [[began, 1, 1150], [began + 5, 1, 400]]
+    purse.settle(admitted, 40, at=at + timedelta(seconds=11))
+    assert window(purse) == [[began, 1, 40], [began + 5, 1, 400]]
+
+
+def test_under_a_rate_that_came_after_the_admission_it_counts_now_and_is_no_request(purse: Purse) -> None:
+    ask = purse.ask(bound=100, cap=1000)
+    (admitted,) = purse.admit(ask)
+    at = minute(purse, 5000)
+    assert purse.extend(admitted, ask, 700, at=at) == 700
+    assert window(purse) == [[rates.second_of(at), 0, 700]]
+
+
+def test_a_call_older_than_the_minute_is_cut_by_a_single_token_of_another(purse: Purse) -> None:
+    at = minute(purse, 50)
+    ask = purse.ask(bound=100, cap=1000)
+    (admitted,) = purse.admit(ask, at=at)
+    later = at + timedelta(seconds=90)
+    purse.admit(purse.ask(bound=0, cap=1), at=later)
+    assert purse.extend(admitted, ask, 100, at=later) == 49
+    assert purse.differences() == []
 
 
 def test_a_rate_of_nothing_grants_nothing(purse: Purse) -> None:

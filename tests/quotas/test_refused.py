@@ -174,6 +174,19 @@ def test_what_runs_and_what_a_minute_has_left_are_told_and_never_less_than_nothi
     assert made["frees_at"] == "2026-01-31T09:30:07Z"
 
 
+def test_a_model_that_a_plan_or_a_key_does_not_have_is_told_as_whose_list_it_is() -> None:
+    key = uuid7()
+    for details, key_id, scope in (
+        ({"model": "m/m"}, key, f"key:{key}"),
+        ({"model": "m/m"}, None, "*"),
+        ({"model": "m/m", "plan": "free"}, key, "*"),
+    ):
+        made = refused.entry_of(Refusal("model_not_allowed", details=details), AT, ["m/m"], key_id, "r")
+        assert made is not None
+        assert (made["scope"], made["unit"]) == (scope, None)
+        assert made["key_id"] == (None if key_id is None else str(key_id))
+
+
 def note(user_id: UUID, times: int = 1, at: datetime | None = None) -> list[str]:
     """Note a refusal as a batch does; the statements that it took."""
     notes = refused.Notes(at or now())
@@ -200,6 +213,34 @@ def test_a_flood_of_refusals_writes_little(newcomer: Purse, monkeypatch: pytest.
     (only,) = refused.latest(newcomer.id)
     assert only["times"] == 59 + 91 + 1, "those between were counted"
     assert RefusedCalls.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_several_refusals_of_one_batch_are_kept_with_the_last_first(newcomer: Purse) -> None:
+    notes = refused.Notes(now())
+    for running in (too_many_running(4, 4), rate_exceeded("*", "requests_per_minute", 5, 0, 7), Refusal("conflict")):
+        notes.add(newcomer.id, running, ["m/m"], None, "r")
+    with transaction.atomic():
+        notes.write()
+    kept = refused.latest(newcomer.id)
+    assert [(one["unit"], one["times"]) for one in kept] == [
+        ("requests_per_minute", 1), ("concurrent_generations", 1),
+    ]  # fmt: skip
+
+
+def test_ten_thousand_accounts_are_remembered_and_the_one_seen_longest_ago_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refused.time, "monotonic", lambda: 1000.0)
+    shares, one = refused._Shares(), uuid7()
+    seen = entry(AT)
+    assert [bool(shares.take(one, [seen])) for _ in range(11)] == [True] * 10 + [False]
+    for number in range(9_999):
+        shares.take(UUID(int=number), [])
+    assert shares.take(one, [seen]) == []
+    for number in range(9_999, 20_000):
+        shares.take(UUID(int=number), [])
+    assert shares.take(one, [seen]) == [seen]
 
 
 @pytest.mark.django_db

@@ -14,8 +14,8 @@ from quotas import pockets, rates
 from quotas.admission import rate_state
 from quotas.cost import Price, affordable_completion, cost_nano, input_bound_nano
 from quotas.pockets import DEBT, EXTRA, GrantState
-from quotas.policy import NANO_USD, TOKENS, Terms, micros
-from quotas.refusals import exceeded, remaining
+from quotas.policy import NANO_USD, RATES, TOKENS, Terms, has_allowance, micros, of_member, team_of, terms_at
+from quotas.refusals import exceeded, rate_exceeded, remaining, too_many_running
 from tests.quotas.test_admission import ask
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -158,3 +158,77 @@ def test_requests_and_tokens_are_free_again_each_at_its_time() -> None:
 
 def test_times_are_kept_as_microseconds_since_1970() -> None:
     assert micros(datetime(1970, 1, 1, 0, 0, 1, 7, tzinfo=UTC)) == 1_000_007
+
+
+def test_a_plan_holds_from_its_first_microsecond_to_before_its_last() -> None:
+    second = timedelta(seconds=1)
+    plan = {"plan": "plus", "limits": [], "patterns": ["*"], **dict.fromkeys(RATES)}
+    given = {"starts": micros(AT), "until": micros(AT + second)}
+    policy = {"allowances": [plan | given], "overrides": []}
+    moments = [AT - second, AT, AT + second / 2, AT + second]
+    assert [terms_at(policy, None, at).plan for at in moments] == ["none", "plus", "plus", "none"]
+    assert [has_allowance(policy, at) for at in moments] == [False, True, True, False]
+    lasting = {"allowances": [plan | given | {"until": None}], "overrides": []}
+    assert terms_at(lasting, None, AT + timedelta(days=999)).plan == "plus"
+
+
+def test_without_a_plan_there_is_nothing_of_anything() -> None:
+    nothing = terms_at(None, None, AT)
+    assert nothing.limits == {("*", TOKENS): 0, ("*", NANO_USD): 0}
+    assert (nothing.requests_per_minute, nothing.tokens_per_minute, nothing.concurrent_generations) == (0, 0, 0)
+    assert not has_allowance(None, AT)
+
+
+def test_a_member_s_caps_are_those_on_the_team_that_pays() -> None:
+    team, other = uuid7(), uuid7()
+    policy = {"team": {"id": str(team), TOKENS: 5, NANO_USD: None}}
+    assert (team_of(policy), team_of({}), team_of(None)) == (team, None, None)
+    terms = terms_at(None, None, AT)
+    assert of_member(terms, team, policy).caps == ((TOKENS, 5), (NANO_USD, None))
+    assert of_member(terms, other, policy).caps == of_member(terms, team, None).caps == ()
+    assert of_member(terms, other, policy).team == f"team:{other}"
+
+
+def test_a_refusal_says_to_a_member_whose_quota_it_is() -> None:
+    said = {"at": AT, "reset_at": AT, "team": "team:1"}
+    shared = exceeded("*", TOKENS, 9, 9, 0, 0, 16, **said)  # type: ignore[arg-type]
+    assert "quota of your team does" in shared.message
+    own = exceeded("team:1", TOKENS, 9, 9, 0, 0, 16, **said)  # type: ignore[arg-type]
+    assert "quota that your team gives you does" in own.message
+    key = exceeded("key:1", TOKENS, 9, 9, 0, 0, 16, **said)  # type: ignore[arg-type]
+    assert "quota (key:1) does" in key.message
+    limits = [(each.details or {})["limit"] for each in (shared, own, key)]
+    assert [(each["scope"], each.get("shared")) for each in limits] == [
+        ("team:1", True), ("team:1", False), ("key:1", None),
+    ]  # fmt: skip
+
+
+def test_a_rate_s_refusal_has_the_headers_of_that_rate() -> None:
+    requests = rate_exceeded("*", "requests_per_minute", 20, 0, 7)
+    assert requests.headers == {
+        "X-RateLimit-Limit-Requests": "20", "X-RateLimit-Remaining-Requests": "0", "X-RateLimit-Reset-Requests": "7s",
+    }  # fmt: skip
+    assert (requests.retry_after, (requests.details or {})["asked"]) == (7, 1)
+    assert "20 requests a minute" in requests.message
+    tokens = rate_exceeded("*", "tokens_per_minute", 1000, 5, 7, 50)
+    assert set(tokens.headers) == {f"X-RateLimit-{name}-Tokens" for name in ("Limit", "Remaining", "Reset")}
+    assert "1,000 tokens a minute" in tokens.message
+    running = too_many_running(4, 4)
+    assert (running.retry_after, (running.details or {})["asked"]) == (2, 1)
+
+
+def test_a_price_of_one_pico_is_a_price_and_an_input_that_takes_all_leaves_none() -> None:
+    assert affordable_completion(Price(None, 0, 1), 1, 0) == 1000
+    assert affordable_completion(Price(None, 1000, 1), 5, 5) == 0
+    assert affordable_completion(Price(None, 1000, 0), 5, 5) is None
+    assert cost_nano(Price(None, 2000, 0, cached_pico=0), 10, 0, 4) == 12
+    assert cost_nano(Price(None, 2000, 0, cached_pico=500), 10, 0) == 20
+
+
+def test_a_correction_goes_to_the_plan_as_far_as_it_has_room_and_comes_back_from_the_last_top_up_first() -> None:
+    roomy, narrow = grant(1000, consumed=100), grant(300, consumed=100)
+    assert pockets.recharged(400, 1000, 300, 50, [(roomy, 400, 100)]) == (350, 300, [(roomy, 250)])
+    assert pockets.recharged(400, 1000, 300, 50, [(narrow, 400, 100)]) == (400, 300, [(narrow, 200)])
+    parts = [(roomy, 300, 300), (narrow, 200, 200)]
+    assert pockets.recharged(900, 100, 400, 0, parts) == (-300, 0, [(narrow, -200), (roomy, -300)])
+    assert pockets.recharged(900, 850, 400, 0, parts) == (0, 0, [(narrow, -50), (roomy, 0)])
