@@ -1,258 +1,233 @@
-"""How much of the ledger's rules the tests hold fast: `python tools/mutants.py [--sample N] [MODULE …]`.
+"""How much of a package its tests hold fast: `python tools/mutants.py [--package quotas] [--sample N] [MODULE …]`.
 
-Each mutant is one small change of one module (a comparison, a sign, a number, a condition); the ledger's tests
-must turn red. They run once as they are; then a fork of that process, with a copy of its database, takes the
-code of one mutant and runs them until the first that fails. Prints those that live and the score; exit status
-1 below 90 %.
+Each mutant is one small change of one module (``tools/mutations.py``); a test of ``tests/<package>`` must turn
+red. All of them run once as they are, and it is noted which lines each runs. Then, for each mutant, a fork of that
+process, with a copy of its database, takes its code and runs those tests that run the changed line, the quickest
+first, until one fails. A mutant that no test runs lives. Left out are tests that are slow or ask a server, which
+would run what is on the disk. Prints those that live, and the score by module; exit status 1 below 90 %.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import importlib
 import os
 import random
 import shutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FrameType
 from typing import Any
 
+import hypothesis
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools.mutations import ROOT, Mutant, become, file_of, modules, mutants
+
 LEAST = 0.9
-PATIENCE = 240
-"""Seconds of processor time that a mutant has; what runs on for ever is noticed."""
-MODULES = (
-    "admission", "together", "pockets", "moves", "extending", "cost", "rates", "policy", "refusals", "figures",
-    "period_counters", "backfill", "correcting", "refused",
-)  # fmt: skip
-TESTS = (
-    "tests/quotas/test_admission.py", "tests/quotas/test_together.py", "tests/quotas/test_rules.py",
-    "tests/quotas/test_book.py", "tests/quotas/test_extend.py", "tests/quotas/test_grants.py",
-    "tests/quotas/test_allowances.py", "tests/quotas/test_api.py", "tests/quotas/test_correcting.py",
-    "tests/quotas/test_refused.py",
-)  # fmt: skip
-SERVERS = {"live_site", "own_site", "fresh_site", "sandbox", "database"}  # they would run what is on the disk
-
-COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
-COUNTED: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
-}  # fmt: skip
-NAMED = {"min": "max", "max": "min", "any": "all", "all": "any"}
+SERVERS = {"live_site", "own_site", "fresh_site", "sandbox", "redis_server", "page"}
+SLOW = ("slow", "long", "faults")
+ONE_FOR_ALL = {"razorpay_sandbox"}
+"""A server that all forks would ask, and each test begins by emptying: they go one after the other."""
+PATIENCE = 30
+"""Seconds of processor time that a mutant has beside five times what its tests took; what runs for ever is noticed."""
+WAITS = 20
+"""How many times as long it may take by the clock: what waits for ever is noticed too, a busy machine is not."""
+NOTICED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One change: the module's name, the line, what it says there, and the source that it makes."""
+class Reach:
+    """Which lines of some files a test runs."""
 
-    module: str
-    line: int
-    change: str
-    source: str
+    def __init__(self, files: dict[str, str]) -> None:
+        """``files``: the names of modules by their files."""
+        self._files = files
+        self.lines: set[tuple[str, int]] = set()
 
+    def __enter__(self) -> None:
+        self.lines = set()
+        threading.settrace(self._called)
+        sys.settrace(self._called)
 
-def changes(node: ast.AST) -> Iterator[tuple[str, str, object]]:
-    """(what it says, the field, its new value) of each change that ``node`` can have."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARED:
-        other = COMPARED[type(node.ops[0])]
-        yield f"{type(node.ops[0]).__name__} to {other.__name__}", "ops", [other()]
-    elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in COUNTED:
-        operator = COUNTED[type(node.op)]
-        yield f"{type(node.op).__name__} to {operator.__name__}", "op", operator()
-    elif isinstance(node, ast.BoolOp):
-        boolean = ast.Or if isinstance(node.op, ast.And) else ast.And
-        yield f"{type(node.op).__name__} to {boolean.__name__}", "op", boolean()
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield "not not", "operand", ast.UnaryOp(ast.Not(), node.operand)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield f"{node.value} to {not node.value}", "value", not node.value
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
-        yield f"{node.value} to {node.value + 1}", "value", node.value + 1
-    elif isinstance(node, ast.Name) and node.id in NAMED:
-        yield f"{node.id} to {NAMED[node.id]}", "id", NAMED[node.id]
-    elif isinstance(node, ast.If | ast.IfExp):
-        yield "the condition turned", "test", ast.UnaryOp(ast.Not(), node.test)
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+        threading.settrace(None)
 
+    def _called(self, frame: FrameType, event: str, _: Any) -> Any:
+        return self._line if frame.f_code.co_filename in self._files else None
 
-def _shapes(tree: ast.AST) -> set[int]:
-    """Nodes that are no rule of the ledger: decorators of classes (frozen, slots), and what only types read."""
-    found: set[int] = set()
-    for node in ast.walk(tree):
-        parts: list[ast.AST] = list(node.decorator_list) if isinstance(node, ast.ClassDef) else []
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            parts.append(node)
-        parts += [each for name in ("annotation", "returns") if (each := getattr(node, name, None)) is not None]
-        found.update(id(part) for each in parts for part in ast.walk(each))
-    return found
-
-
-def _text(module: str) -> str:
-    return (ROOT / "quotas" / f"{module}.py").read_text(encoding="utf-8")
-
-
-def mutants(module: str) -> list[Mutant]:
-    """Every mutant of ``quotas/<module>.py``."""
-    tree = ast.parse(_text(module))
-    found = []
-    shapes = _shapes(tree)
-    for node in list(ast.walk(tree)):
-        if id(node) in shapes:
-            continue
-        for change, name, value in changes(node):
-            before = getattr(node, name)
-            setattr(node, name, value)
-            source = ast.unparse(ast.fix_missing_locations(tree))
-            setattr(node, name, before)
-            found.append(Mutant(module, getattr(node, "lineno", 0), change, source))
-    return found
-
-
-# Taking a mutant's code ---------------------------------------------------------------------------
-
-
-def _functions(holder: Any, module: str) -> Iterator[tuple[str, FunctionType]]:
-    """The functions that are written in ``module``, with those of its classes, by their names."""
-    for name, value in list(vars(holder).items()):
-        if isinstance(value, type) and value.__module__ == module:
-            yield from ((f"{name}.{inner}", each) for inner, each in _functions(value, module))
-            continue
-        for each in (value, getattr(value, "__wrapped__", None), getattr(value, "__func__", None)):
-            each = each.fget if isinstance(each, property) else each
-            if isinstance(each, FunctionType) and each.__module__ == module:
-                yield name, each
-        if isinstance(value, property) and isinstance(value.fget, FunctionType):
-            yield name, value.fget
-
-
-def become(mutant: Mutant) -> None:
-    """Give what this process has imported of the module the mutant's code, wherever it is known by name."""
-    name = f"quotas.{mutant.module}"
-    module = importlib.import_module(name)
-    changed = ModuleType(name)
-    changed.__dict__.update(__file__=module.__file__, __package__="quotas")
-    sys.modules[name] = changed  # dataclasses look their module up
-    exec(compile(mutant.source, str(module.__file__), "exec"), changed.__dict__)  # noqa: S102 (that is the tool)
-    sys.modules[name] = module
-    new = dict(_functions(changed, name))
-    for path, function in _functions(module, name):
-        other = new[path]
-        function.__defaults__, function.__kwdefaults__ = other.__defaults__, other.__kwdefaults__
-        if function.__code__.co_filename == module.__file__:  # else a dataclass has made it of the defaults
-            function.__code__ = other.__code__
-    for label, value in vars(changed).items():
-        old = vars(module).get(label)
-        plain = isinstance(value, int | float | str | tuple | frozenset)
-        if plain and label in vars(module) and old != value:
-            for each in list(sys.modules.values()):
-                if getattr(each, "__dict__", {}).get(label) == old and each is not changed:
-                    setattr(each, label, value)
+    def _line(self, frame: FrameType, event: str, _: Any) -> Any:
+        self.lines.add((self._files[frame.f_code.co_filename], frame.f_lineno))
+        return self._line
 
 
 class Trial:
-    """The plugin: the tests as they are, then once in a fork for each mutant."""
+    """The plugin: the tests as they are, then in a fork for each mutant those that could notice it."""
 
     def __init__(self, chosen: list[Mutant], jobs: int) -> None:
         self.chosen = chosen
         self.jobs = jobs
         self.alive: list[Mutant] = []
-        self.red = False
+        self.red = ""
+        self._reach = Reach({str(file_of(mutant.module)): mutant.module for mutant in chosen})
+        self._reached: list[set[tuple[str, int]]] = []
+        self._took: list[float] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if not SERVERS & set(getattr(item, "fixturenames", ()))]
+        items[:] = [
+            item
+            for item in items
+            if not SERVERS & set(getattr(item, "fixturenames", ())) and not any(map(item.get_closest_marker, SLOW))
+        ]
+        if any(ONE_FOR_ALL & set(getattr(item, "fixturenames", ())) for item in items):
+            self.jobs = 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.red = self.red or report.failed
+        if report.failed:
+            self.red = report.nodeid
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         for number, item in enumerate(session.items):
-            # As if another came after the last: what the session has set up stays.
-            following = session.items[(number + 1) % len(session.items)]
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            began = time.process_time()
+            with self._reach:
+                self._run(item, session.items[(number + 1) % len(session.items)])
+            self._reached.append(self._reach.lines)
+            self._took.append(time.process_time() - began)
             if self.red:
                 raise pytest.UsageError(f"{item.nodeid} is red before anything was changed")
         print(f"\n{len(session.items)} tests are green as they are", flush=True)
-        same = Mutant(self.chosen[0].module, 0, "nothing", _text(self.chosen[0].module))
-        if os.waitpid(self._fork(session, same), 0)[1]:
+        files = {mutant.module for mutant in self.chosen}
+        same = [Mutant(module, 0, "nothing", file_of(module).read_text()) for module in sorted(files)]
+        everything = sorted(range(len(session.items)), key=self._took.__getitem__)
+        if os.waitpid(self._fork(session, same, everything), 0)[1]:
             raise pytest.UsageError("a fork of it is red without a change")
         running: dict[int, Mutant] = {}
         left = list(self.chosen)
         while left or running:
             while left and len(running) < self.jobs:
                 mutant = left.pop(0)
-                running[self._fork(session, mutant)] = mutant
-            pid, status = os.wait()
-            mutant = running.pop(pid)
-            if status == 0:
-                self.alive.append(mutant)
-                print(f"lives: quotas/{mutant.module}.py:{mutant.line}  {mutant.change}", flush=True)
+                if tests := self._those_that_run(mutant):
+                    running[self._fork(session, [mutant], tests)] = mutant
+                else:
+                    self._lives(mutant, "; no test runs it")
+            pid, status = os.wait() if running else (0, 0)
+            if pid in running:
+                self._ended(running.pop(pid), status)
         return True
 
-    def _fork(self, session: pytest.Session, mutant: Mutant) -> int:
+    def _run(self, item: pytest.Item, following: pytest.Item) -> None:
+        # As if another came after the last: what the session has set up stays.
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+    def _ended(self, mutant: Mutant, status: int) -> None:
+        by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        if by not in (None, signal.SIGPROF, signal.SIGALRM) or (by is None and os.WEXITSTATUS(status) > NOTICED):
+            raise pytest.UsageError(f"{mutant.place}  {mutant.change}: its fork ended with {status}")
+        if status == 0:
+            self._lives(mutant)
+
+    def _lives(self, mutant: Mutant, why: str = "") -> None:
+        self.alive.append(mutant)
+        print(f"lives: {mutant.place}  {mutant.change}{why}", flush=True)
+
+    def _those_that_run(self, mutant: Mutant) -> list[int]:
+        found = range(len(self._reached))
+        if mutant.lines is None:
+            return sorted(found, key=self._took.__getitem__)
+        lines = {(mutant.module, line) for line in mutant.lines}
+        return sorted((number for number in found if lines & self._reached[number]), key=self._took.__getitem__)
+
+    def _fork(self, session: pytest.Session, changed: list[Mutant], tests: list[int]) -> int:
         from django.db import connection
 
         connection.close()
         pid = os.fork()
         if pid:
             return pid
-        code = 1
+        code = NOTICED + 1
         try:
-            code = self._noticed(session, mutant, connection.settings_dict)
+            code = self._noticed(session, changed, tests, connection.settings_dict)
         finally:
             os._exit(code)
 
-    def _noticed(self, session: pytest.Session, mutant: Mutant, database: dict[str, Any]) -> int:
-        """1 when a test turns red; the fork's own end."""
-        signal.setitimer(signal.ITIMER_PROF, PATIENCE)  # its default action ends the process
+    def _noticed(self, session: pytest.Session, changed: list[Mutant], tests: list[int], database: Any) -> int:
+        """NOTICED when a test turns red or the module does not load, else 0; the fork's own end."""
+        patience = PATIENCE + 5 * sum(self._took[number] for number in tests)
+        signal.setitimer(signal.ITIMER_PROF, patience)  # their default action ends the process
+        signal.setitimer(signal.ITIMER_REAL, WAITS * patience)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
+        if changed[0].line:
+            os.dup2(quiet, 2)
         own = Path(f"{database['NAME']}-{os.getpid()}")
         shutil.copyfile(str(database["NAME"]), own)
         database["NAME"] = str(own)
+        items = [session.items[number] for number in tests]
+        session._setupstate.teardown_exact(items[0])
         try:
-            become(mutant)
-            self.red = False
-            for number, item in enumerate(session.items):
-                following = session.items[(number + 1) % len(session.items)]
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            try:
+                for each in changed:
+                    become(each)
+            except Exception:
+                return NOTICED
+            self.red = ""
+            for number, item in enumerate(items):
+                self._run(item, items[(number + 1) % len(items)])
                 if self.red:
-                    return 1
+                    return NOTICED
             return 0
         finally:
-            for each in own.parent.glob(own.name + "*"):
-                each.unlink(missing_ok=True)
+            if self.red and not changed[0].line:
+                print(f"{self.red} is red", file=sys.stderr)
+            for file in own.parent.glob(own.name + "*"):
+                file.unlink(missing_ok=True)
+
+
+def _table(tried: list[Mutant], alive: list[Mutant]) -> None:
+    all_, live = Counter(each.module for each in tried), Counter(each.module for each in alive)
+    for module in sorted(all_):
+        print(f"{module:32}{all_[module]:5} tried{live[module]:5} live")
 
 
 def main() -> int:
     """Draw the mutants, try them, say what lives."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", default=MODULES, help=f"of {', '.join(MODULES)}")
+    parser.add_argument("modules", nargs="*", help="of the package, without its name; none: all")
+    parser.add_argument("--package", default="quotas")
     parser.add_argument("--sample", type=int, default=0, help="so many of them, drawn; 0: all")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311 (draws mutants)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    found = [mutant for module in options.modules for mutant in mutants(module)]
+    named = [f"{options.package}.{name}" for name in options.modules] or modules(options.package)
+    found = [mutant for module in named for mutant in mutants(module)]
     print(f"{len(found)} mutants, seed {options.seed}", flush=True)
     if options.sample and options.sample < len(found):
         found = random.Random(options.seed).sample(found, options.sample)  # noqa: S311
     began = time.monotonic()
+    # A failure is enough: what hypothesis makes of it, and remembers for the next fork, is not looked at.
+    hypothesis.settings.register_profile("mutants", database=None, phases=[hypothesis.Phase.generate], deadline=None)
+    hypothesis.settings.load_profile("mutants")
     trial = Trial(found, options.jobs)
     os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
-    arguments = ["-q", "-s", "-p", "no:cacheprovider", "--database", "sqlite", *TESTS]
+    arguments = [
+        "-q",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "--timeout",
+        "0",
+        "--database",
+        "sqlite",
+        f"tests/{options.package}",
+    ]
     if status := pytest.main(arguments, plugins=[trial]):
         return int(status)
+    _table(found, trial.alive)
     score = 1 - len(trial.alive) / len(found) if found else 0.0
     print(f"{len(found)} tried, {len(trial.alive)} live, score {score:.1%}, {time.monotonic() - began:.0f} s")
     return 0 if score >= LEAST else 1
