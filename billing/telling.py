@@ -14,7 +14,6 @@ from accounts.models import User
 from accounts.team_models import Membership, TeamRole
 from billing import emails, payments
 from billing.models import Payment, Price, Subscription, SubscriptionChange, SubscriptionStatus
-from billing.standing import LIVE
 
 Status = SubscriptionStatus
 ENDED: Final = frozenset({Status.CANCELLED, Status.COMPLETED, Status.EXPIRED})
@@ -136,7 +135,8 @@ def _taken_over(row: Subscription) -> Subscription | None:
     others = Subscription.objects.filter(team_id=row.team_id, created_at__gt=row.created_at).exclude(
         user_id=row.user_id
     )
-    return others.filter(status__in=LIVE).select_related("user").order_by("-created_at").first()
+    # That it was paid is written after what it ends.
+    return others.exclude(status__in=ENDED).select_related("user").order_by("-created_at").first()
 
 
 def _is_same(row: Subscription, other: Subscription) -> bool:
