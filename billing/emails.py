@@ -127,7 +127,7 @@ def trial_ends(subscription: Subscription) -> bool:
 
 def handed_over(change: SubscriptionChange, heir: User) -> bool:
     """A team has another owner: to whoever still pays for it, and to the new owner. Whether a mail was written."""
-    row, team = change.subscription, Team.objects.get(pk=change.subscription.team_id)
+    row, team = change.subscription, Team.objects.get(pk=str(change.subscription.team_id))
     told = _once(f"handed-over:{change.pk}", "handed_over", row.user, team_texts.still_paying(row, team, heir))
     return _once(f"heir:{change.pk}", "paid_by_another", heir, team_texts.paid_by_another(row, team)) or told
 
@@ -144,7 +144,7 @@ def team_plan_ends(change: SubscriptionChange, owner: User) -> bool:
 def taken_over(change: SubscriptionChange, new: Subscription) -> bool:
     """Somebody else pays for the team from now on, or from the next period on: to whoever paid before."""
     row = change.subscription
-    letter = team_texts.taken_over(row, Team.objects.get(pk=row.team_id), new)
+    letter = team_texts.taken_over(row, Team.objects.get(pk=str(row.team_id)), new)
     return _once(f"taken-over:{row.pk}:{new.pk}", "taken_over", row.user, letter)
 
 

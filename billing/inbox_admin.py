@@ -51,7 +51,7 @@ class WebhookEventAdmin(ModelAdmin):
         "last_error",
     ]
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [*self.fields, *(["body"] if _sees_bodies(request) else [])]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:

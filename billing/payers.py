@@ -56,7 +56,7 @@ def stop(user: User, subscription_id: UUID) -> Subscription:
 
 def team_of(row: Subscription) -> Team:
     """The team that ``row`` is paid for."""
-    return Team.objects.get(pk=row.team_id)
+    return Team.objects.get(pk=str(row.team_id))
 
 
 def tell_of_transfer(team_id: UUID, before: User, after: User) -> None:

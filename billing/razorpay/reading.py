@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 
 from billing.razorpay.errors import Unreadable
 
@@ -142,9 +142,9 @@ class Read:
     @classmethod
     def read(cls, value: Any) -> Self:
         """The object; Unreadable, naming the field, when it makes no sense."""
-        one = Fields(value, cls.WHAT)
-        make: Callable[..., Self] = cls
-        return make(**{name: reader(one) for name, reader in _readers(cls).items()})
+        one, kind = Fields(value, cls.WHAT), cast(type, cls)
+        made: Self = kind(**{name: reader(one) for name, reader in _readers(kind).items()})
+        return made
 
 
 Reader = Callable[[Fields], Any]
@@ -169,9 +169,9 @@ def by(reader: Reader) -> dict[str, Reader]:
 
 
 @cache
-def _readers(kind: type[Read]) -> dict[str, Reader]:
+def _readers(kind: type) -> dict[str, Reader]:
     found = {}
-    for each in fields(kind):  # type: ignore[arg-type]
+    for each in fields(kind):
         name = each.name
         how = _BY_NAME.get(name) or (Fields.reference if name.endswith("_id") else _BY_KIND.get(str(each.type)))
         reader: Reader | None = each.metadata.get("reader")
