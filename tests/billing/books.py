@@ -87,8 +87,8 @@ def payments(razorpay: Razorpay) -> Iterator[str]:
 
 
 def refunds(razorpay: Razorpay) -> Iterator[str]:
-    """Each refund has one row that says the same, but those of mandates."""
-    rows = Refund.objects.exclude(status="failed", razorpay_refund_id=None)
+    """Each refund has one row that says the same, but those of mandates and those that are paid by hand."""
+    rows = Refund.objects.exclude(status="failed", razorpay_refund_id=None).exclude(status="to_pay")
     known = {row.razorpay_refund_id or row.key: row for row in rows}
     mine = set(Payment.objects.values_list("razorpay_payment_id", flat=True))
     for seen in razorpay.refunds():
@@ -214,12 +214,15 @@ def ledger() -> Iterator[str]:
 
 
 def left_over() -> Iterator[str]:
-    """Events that were put aside, differences that stand, refunds that were never sent."""
+    """Events that were put aside, differences that stand, refunds that were never sent and are nobody's to pay."""
     for event in WebhookEvent.objects.exclude(state__in=("done", "ignored")):
         yield f"event {event.event_type} {event.event_id}: {event.state}, {event.last_error}"
-    for each in Difference.objects.filter(repaired_at=None):
+    to_pay = set(Refund.objects.filter(status="to_pay").values_list("key", flat=True))
+    told = set(Difference.objects.filter(kind="refund_to_pay", repaired_at=None).values_list("reference", flat=True))
+    yield from (f"refund {key}: to pay by hand, and {'not told' if key in to_pay else 'told'}" for key in to_pay ^ told)
+    for each in Difference.objects.filter(repaired_at=None).exclude(kind="refund_to_pay"):
         yield f"difference {each.kind} {each.reference}: ours {each.ours}, theirs {each.theirs}"
-    for row in Refund.objects.exclude(status__in=("processed", "failed")):
+    for row in Refund.objects.exclude(status__in=("processed", "failed", "to_pay")):
         yield f"refund {row.key}: {row.status}, {row.last_error}"
     for sub in Subscription.objects.filter(status__in=LIVE, metadata__has_key="ended"):
         yield f"subscription {sub.razorpay_subscription_id}: ended here, and {sub.status} there"

@@ -80,4 +80,4 @@ def test_not_confirmed_it_ends_and_can_be_had_anew(world: World) -> None:
     world.reconcile()
     assert tokens(user) == 50_000
     row = world.subscribed(user)
-    assert (row.starts_at, tokens(user)) == (None, PLUS)
+    assert (str(row.status), row.replaces_id, tokens(user)) == ("active", None, PLUS)

@@ -35,6 +35,7 @@ def yearly(world: World) -> Subscription:
 
 
 def test_what_cannot_go_back_as_it_came_is_said_before_and_told_after(world: World, yearly: Subscription) -> None:
+    people.make(role=Role.OWNER)
     said = shown.subscription(yearly)
     assert 0 < said["unused_by_hand"] == said["unused"]
     page = signed_in(yearly.user).get("/billing/cancel").content.decode()
