@@ -269,6 +269,27 @@ def test_the_owner_hands_the_team_over_before_leaving(world: World) -> None:
     assert list(AuditEntry.objects.filter(action__startswith="team.").order_by("at").values_list("action", flat=True))[-3:] == ["team.handed_over", "team.left", "team.deleted"]  # fmt: skip  # noqa: E501
 
 
+def test_no_account_is_closed_whose_team_would_be_left_without_an_owner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paid(team_id: object) -> None:
+        raise Refusal("team_subscribed")
+
+    def why(user: User) -> str:
+        try:
+            teams.check_may_go(user.pk)
+        except Refusal as refusal:
+            return refusal.code
+        return ""
+
+    assert [why(each) for each in (world.owner, world.admin, world.member)] == ["owner_must_stay", "", ""]
+    alone = make("alone@example.com", password=None)
+    teams.create_team(alone, "Alone")
+    assert why(alone) == ""
+    monkeypatch.setattr(teams, "_before_delete", [paid])
+    assert why(alone) == "team_subscribed"
+
+
 # Seats and invitations -------------------------------------------------------------------------------
 def test_an_invitation_holds_a_seat_until_it_is_accepted_revoked_or_over(world: World) -> None:
     owner, invitations = api(world.owner), f"{TEAMS}/{world.team.pk}/invitations"
