@@ -266,8 +266,7 @@ def renewal_ahead(subscription: Subscription) -> Letter:
 
 def runs_out(subscription: Subscription) -> Letter:
     """Banks let a mandate be charged so many times; this one has been, and its last period runs."""
-    price, when = subscription.price, day(subscription.allowed_until, subscription.user)
-    name = subscription.plan.name
+    name, when = subscription.plan.name, day(subscription.allowed_until, subscription.user)
     return Letter(
         subject=f"{name} runs until {when}: please confirm how you pay",
         heading=f"{name} ends on {when} unless you confirm it again",
@@ -275,8 +274,7 @@ def runs_out(subscription: Subscription) -> Letter:
         "for stays yours until that day, and nothing more is charged by itself.",
         facts=[("Plan", plan_of(subscription)), ("Paid until", when)],
         then="Confirm it again before, and it goes on without a gap. You pay when the new period begins, not now.",
-        action=Link("Go on with it", f"/billing/checkout?plan={subscription.plan.code}&interval={price.interval}"),
-        links=[BILLING],
+        action=Link("Go on with it", "/billing"),
     )
 
 

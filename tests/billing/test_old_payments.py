@@ -9,7 +9,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts.models import AuditEntry, Role, User
-from billing import ending, invoices, refunds, shown, stopping
+from billing import invoices, refunds, shown, stopping
 from billing.models import Difference, Invoice, Payment, Refund, Subscription
 from billing.standing import Holder
 from tests.accounts import people
@@ -49,7 +49,8 @@ def test_what_cannot_go_back_as_it_came_is_said_before_and_told_after(world: Wor
     assert any("refund_to_pay" in each.body for each in mail.outbox)
     assert "to be paid to your bank account" in signed_in(yearly.user).get("/billing").content.decode()
     assert Difference.objects.get(kind="refund_to_pay").repaired_at is None
-    assert ending.unused(yearly)[0] == 0
+    yearly.refresh_from_db()
+    assert shown.subscription(yearly)["unused_by_hand"] == 0
 
 
 def test_whose_work_money_is_notes_that_it_was_paid_and_it_has_its_credit_note(
