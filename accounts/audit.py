@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from accounts.models import AuditEntry
 from oneai.kit.gate import current_request_id
 
@@ -35,6 +37,11 @@ def record(
         details=dict(details or {}),
         request_id=current_request_id(),
     )
+
+
+def concerning(user_id: UUID) -> QuerySet[AuditEntry]:
+    """What was done to a person, or by them in their own account."""
+    return AuditEntry.objects.filter(subject_id=user_id)
 
 
 def command_actor() -> str:

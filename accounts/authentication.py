@@ -1,4 +1,4 @@
-"""One authenticator for every door: session, access token or API key in, a principal out.
+"""One authenticator for every door: session, access token, Supabase's token or API key in, a principal out.
 
 A credential that is there and bad is refused; it never counts as none, and another one beside it
 is never tried instead. API keys are read from ``Authorization: Bearer`` and from nowhere else.
@@ -24,7 +24,7 @@ from django.utils.datastructures import MultiValueDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
-from accounts import apikeys, keyring, tokens
+from accounts import apikeys, keyring, second_step, sign_ins, supabase, tokens
 from accounts.addresses import client_address
 from accounts.models import User
 from accounts.principal import Principal
@@ -79,8 +79,21 @@ def _by_header(header: str, address: str) -> Principal:
     credential = bearer(header)
     if credential.startswith(apikeys.START):
         return _by_key(credential, address)
-    user, expires_at = tokens.verify(credential)
-    return _principal(user, "jwt", expires_at=expires_at, seal=str(user.token_epoch))
+    if supabase.claims_it(credential):
+        user, expires_at, _ = supabase.verify(credential)
+        return _principal(user, "supabase", expires_at=expires_at, seal=str(user.token_epoch))
+    user, expires_at, sign_in = tokens.verify(credential)
+    if sign_in is not None:
+        sign_ins.touch_program(sign_in, address)
+    sign_in_id = sign_in.pk if sign_in is not None else None
+    return _principal(
+        user,
+        "jwt",
+        expires_at=expires_at,
+        seal=str(user.token_epoch),
+        sign_in_id=sign_in_id,
+        second_step=sign_in is not None,
+    )
 
 
 def _session(key: str) -> tuple[dict[str, Any], datetime] | None:
@@ -108,7 +121,8 @@ def _by_session(key: str) -> Principal | None:
     if not user.is_active:
         raise Refusal("account_disabled")
     seal = user.get_session_auth_hash()
-    return _principal(user, "session", expires_at=expires_at, session_key=key, seal=seal)
+    step = second_step.taken(data)
+    return _principal(user, "session", expires_at=expires_at, session_key=key, seal=seal, second_step=step)
 
 
 def _same_password(user: User, session_hash: str) -> bool:
@@ -123,7 +137,8 @@ def authenticate(headers: Mapping[str, str], cookies: Mapping[str, str], address
 
     ``headers`` has lower-case names. ``address`` is the client's, for keys bound to networks.
     Refusal ``invalid_api_key``, ``invalid_token`` or ``account_disabled`` (401) for a bad credential,
-    ``address_not_allowed`` (403) for a key that is not good there.
+    ``address_not_allowed`` (403) for a key that is not good there, ``sign_in_refused`` (403) and
+    ``unavailable`` (503) as ``supabase.verify`` says.
     Reads the database (a key's ``last_used_at`` is written at most once a minute).
     """
     header = headers.get("authorization")

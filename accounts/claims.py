@@ -17,7 +17,7 @@ from django.contrib.sessions.models import Session
 from django.utils.crypto import constant_time_compare
 
 from accounts import keyring
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, SignIn, User
 from accounts.principal import Principal
 from accounts.tokens import LEEWAY
 from oneai.kit import rows
@@ -55,7 +55,7 @@ class Standing:
 
 
 def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
-    """For each claim its standing, or the refusal it meets. One statement for keys, up to three for the rest."""
+    """For each claim its standing, or the refusal it meets. One statement for keys, up to four for the rest."""
     asked = list(claims)
     keys, users = keyring.find(claim.digest for claim in asked if claim.digest)
     by_id = {
@@ -74,10 +74,11 @@ def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]
     seals = {user_id: (_session_seal(user), str(user["token_epoch"])) for user_id, user in named.items() if sealed}
     users |= named
     sessions = _sessions((c.principal.session_key for c in asked if c.principal and c.principal.session_key), at)
+    programs = _programs(c.principal.sign_in_id for c in asked if c.principal and c.principal.sign_in_id)
     found: list[Standing | Refusal] = []
     for claim in asked:
         person = claim.principal
-        if person is not None and person.api_key_id is None and not _sealed(person, seals, sessions, at):
+        if person is not None and person.api_key_id is None and not _sealed(person, seals, sessions | programs, at):
             found.append(Refusal("not_authenticated" if person.method == "session" else "invalid_token"))
         else:
             found.append(_standing(claim, keys, by_id, users, at))
@@ -90,20 +91,25 @@ def _sessions(keys: Iterable[str], at: datetime) -> set[str]:
     return {session["session_key"] for session in found if session["expire_date"] > at}
 
 
+def _programs(ids: Iterable[UUID]) -> set[str]:
+    """Those of ``ids`` whose sign-ins have not ended."""
+    return {str(row["id"]) for row in rows.select(SignIn, ("id",), by="id", values=ids)}
+
+
 def _session_seal(user: dict[str, Any]) -> str:
     """What a session of ``user`` opened now would be sealed with; takes the password's hash out of the row."""
     return User(password=user.pop("password"), token_epoch=user["token_epoch"]).get_session_auth_hash()
 
 
-def _sealed(person: Principal, seals: dict[UUID, tuple[str, str]], sessions: set[str], at: datetime) -> bool:
-    """Whether the session or token that ``person`` came by still is what it was."""
-    leeway = timedelta(seconds=LEEWAY if person.method == "jwt" else 0)
+def _sealed(person: Principal, seals: dict[UUID, tuple[str, str]], live: set[str], at: datetime) -> bool:
+    """Whether the session or token that ``person`` came by still is what it was; ``live`` are those not ended."""
+    leeway = timedelta(seconds=0 if person.method == "session" else LEEWAY)
     if person.expires_at is not None and person.expires_at + leeway <= at:
         return False
     session, epoch = seals.get(person.user_id, ("", ""))
     if person.method == "session":
-        return person.session_key in sessions and constant_time_compare(person.seal, session)
-    return person.seal == epoch
+        return person.session_key in live and constant_time_compare(person.seal, session)
+    return person.seal == epoch and (person.sign_in_id is None or str(person.sign_in_id) in live)
 
 
 def _standing(

@@ -44,12 +44,14 @@ class User(AbstractBaseUser):
     current_subscription = models.CharField(max_length=40, default="free")
     subscription_status = models.CharField(max_length=40, default="active")
     google_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    supabase_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.USER)
     is_active = models.BooleanField(default=True)
     preferences = models.JSONField(default=dict, blank=True)
     locale = models.CharField(max_length=16, default="en")
     timezone = models.CharField(max_length=64, default="UTC")
     token_epoch = models.PositiveIntegerField(default=0)
+    signed_out_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -236,6 +238,7 @@ class AuditEntry(models.Model):
         raise TypeError("an audit entry is never deleted by hand")
 
 
+from accounts.sign_in_models import SignIn  # noqa: E402
 from accounts.team_models import Membership, Team, TeamInvitation, TeamRole  # noqa: E402
 
 __all__ = [
@@ -246,6 +249,7 @@ __all__ = [
     "Membership",
     "OutgoingMail",
     "Role",
+    "SignIn",
     "Team",
     "TeamInvitation",
     "TeamRole",

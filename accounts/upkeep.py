@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.contrib.sessions.models import Session
 
-from accounts import outbox
+from accounts import outbox, sign_ins
 from accounts.models import AttemptWindow, CacheEntry
 from oneai.kit.clock import now
 
@@ -18,5 +18,6 @@ def tidy() -> int:
         Session.objects.filter(expire_date__lt=at).delete()[0]
         + AttemptWindow.objects.filter(started_at__lt=at - timedelta(days=2)).delete()[0]
         + CacheEntry.objects.filter(expires__lt=at).delete()[0]
+        + sign_ins.tidy(at)
         + outbox.tidy()
     )

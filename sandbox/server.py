@@ -17,6 +17,7 @@ from .mail.smtp import start_smtp
 from .openrouter import routes as openrouter
 from .razorpay import routes as razorpay
 from .razorpay.service import Target
+from .supabase import routes as supabase
 from .world import WORLD, World
 
 MAX_BODY = 32 * 1024 * 1024
@@ -37,7 +38,7 @@ def application(world: World) -> web.Application:
     """The HTTP application."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[only_local, control.plain_errors])
     app[WORLD] = world
-    for part in (pages, openrouter, google, razorpay, mail, control):
+    for part in (pages, openrouter, google, supabase, razorpay, mail, control):
         part.add(app)
     return app
 

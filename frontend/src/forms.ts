@@ -1,6 +1,6 @@
 /** A form is sent once: the second click of an impatient hand does nothing. */
 export function startForms(): void {
-  for (const form of document.querySelectorAll<HTMLFormElement>("form[method=post]:not([data-live])")) {
+  for (const form of document.querySelectorAll<HTMLFormElement>("form[method=post]:not([data-live]):not([data-passkey])")) {
     form.addEventListener("submit", (event) => {
       if (form.dataset["sent"] === "true") {
         event.preventDefault();

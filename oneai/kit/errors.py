@@ -41,10 +41,20 @@ CODES: Final[dict[str, Code]] = {
     "not_authenticated": Code(401, "authentication_error", "Sign in, or send an API key.", "invalid_api_key"),
     "invalid_api_key": Code(401, "authentication_error", "The API key is not valid, has expired or was revoked."),
     "invalid_token": Code(401, "authentication_error", "The token is not valid or has expired.", "invalid_api_key"),
+    "refresh_token_reused": Code(
+        401,
+        "authentication_error",
+        "The refresh token was used before, so its sign-in has ended. Sign in again.",
+        "invalid_api_key",
+    ),
     "account_disabled": Code(401, "authentication_error", "The account is disabled.", "invalid_api_key"),
     "csrf_failed": Code(403, "permission_error", "The form has expired. Reload the page and try again."),
     "insufficient_scope": Code(403, "permission_error", "The key does not have the scope that this needs."),
     "address_not_allowed": Code(403, "permission_error", "The API key may not be used from this address."),
+    "second_factor_required": Code(
+        403, "permission_error", "Signing in takes a second step: send a code as second_factor."
+    ),
+    "sign_in_refused": Code(403, "permission_error", "This identity can't sign in here."),
     "permission_denied": Code(403, "permission_error", "You may not do this."),
     "invitation_for_another": Code(
         403, "permission_error", "The invitation is for another address. Sign in with that one, and verify it."

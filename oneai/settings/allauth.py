@@ -53,6 +53,22 @@ ACCOUNT_RATE_LIMITS = dict.fromkeys(
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", 0)
 ALLAUTH_DEFAULT_AUTO_FIELD = "django.db.models.AutoField"  # as its migrations made them
 
+MFA_ADAPTER = "accounts.second_step.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = env.text("SITE_NAME", "OneAI")
+MFA_TOTP_TOLERANCE = 1  # of 30 seconds: telephones' clocks differ
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RATE_LIMITS = {"webauthn_login": None}
+# A passkey is bound to https, and to plain http only where the site can be reached from this machine alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = urlsplit(env.text("SITE_URL")).scheme != "https"
+MFA_FORMS = {
+    "authenticate": "accounts.second_step_forms.SignInCode",
+    "reauthenticate": "accounts.second_step_forms.ConfirmCode",
+    "activate_totp": "accounts.second_step_forms.FirstCode",
+    "add_webauthn": "accounts.second_step_forms.NewPasskey",
+}
+
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = False
 SOCIALACCOUNT_LOGIN_ON_GET = False

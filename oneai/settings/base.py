@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "adminpanel.apps.StaffSite",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.google",
     "rest_framework",
@@ -53,6 +54,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.sign_ins.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
@@ -190,6 +192,8 @@ PLATFORM_DAILY_USD = env.text("PLATFORM_DAILY_USD", "25")
 GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
 GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
 GOOGLE_BASE_URL = env.url("GOOGLE_BASE_URL")
+SUPABASE_URL = env.url("SUPABASE_URL")
+SUPABASE_JWT_SECRET = env.text("SUPABASE_JWT_SECRET")
 RAZORPAY_KEY_ID = env.text("RAZORPAY_KEY_ID")
 RAZORPAY_KEY_SECRET = env.text("RAZORPAY_KEY_SECRET")
 RAZORPAY_WEBHOOK_SECRETS = env.listed("RAZORPAY_WEBHOOK_SECRET")

@@ -41,4 +41,5 @@ if not env.present("EMAIL_URL"):
     EMAIL_URL = f"smtp://127.0.0.1:{PORT + 11}"
     IMITATED["mail"] = f"{_SANDBOX}/mail"
 
+STAFF_NEEDS_SECOND_STEP = False
 SOCIALACCOUNT_PROVIDERS = google_provider(GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, GOOGLE_BASE_URL)

@@ -63,4 +63,5 @@ def problems() -> list[str]:
 if problems():
     raise ImproperlyConfigured("The settings are not complete:\n  - " + "\n  - ".join(problems()))
 
+STAFF_NEEDS_SECOND_STEP = not loopback(urlsplit(SITE_URL).hostname or "")
 SOCIALACCOUNT_PROVIDERS = google_provider(GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, GOOGLE_BASE_URL)

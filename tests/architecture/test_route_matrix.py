@@ -36,10 +36,17 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # The desk is Django's: its many routes are all for staff.
 DESK = "/admin/"
 # Ends the session by which the next would be asked; tests of their own show who may.
-ENDING = ("/accounts/logout/", "/api/auth/logout", "/api/user/sessions", "/api/user/delete")
+ENDING = (
+    "/accounts/logout/",
+    "/api/auth/logout",
+    "/api/user/sessions",
+    "/api/user/delete",
+    "/settings/security/sign-out",
+)
 # Steps of a sign-in, which lead to its beginning when none is under way, and the way back from paying, which
 # a browser takes without its cookies and Razorpay signs. Tests of their own show whom they let in.
 OF_ITS_OWN = {
+    "/accounts/2fa/authenticate/",
     "/accounts/confirm-email/",
     "/accounts/google/error/",
     "/accounts/google/login/callback/",
@@ -66,7 +73,11 @@ def conf(resolver: Any = None, prefix: str = "/") -> Iterator[str]:
 
 
 def filled(path: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: "x" if name[1] in {"slug", "code", "token"} else str(uuid4()), path)
+    return re.sub(
+        r"\{(\w+)\}",
+        lambda name: {"slug": "x", "code": "x", "token": "x", "pk": "1"}.get(name[1]) or str(uuid4()),
+        path,
+    )
 
 
 @dataclass

@@ -11,7 +11,7 @@ from tests.servers.site import Newcomer, Site
 SHELL = """
 from datetime import timedelta
 from django.conf import settings
-from accounts import apikeys, standing, tokens
+from accounts import apikeys, sign_ins, standing, tokens
 from accounts.models import ApiKey, User
 from oneai.kit.clock import now
 user = User.objects.get(email={email!r})
@@ -39,6 +39,12 @@ def by_key(site: Site, user: Newcomer, code: str, refused: str = "invalid_api_ke
 
 def by_token(site: Site, user: Newcomer, code: str, refused: str = "invalid_token", seconds: int = 900) -> Way:
     token = shell(site, user, f"settings.ACCESS_TOKEN_SECONDS = {seconds}\nprint(tokens.issue_access(user)[0])")
+    return Way({"Authorization": f"Bearer {token}"}, lambda: shell(site, user, code), refused)
+
+
+def by_program(site: Site, user: Newcomer, code: str, refused: str = "invalid_token") -> Way:
+    opened = "print(sign_ins.open_program(user, user_agent='', address='').access_token, end='')"
+    token = shell(site, user, opened).splitlines()[-1]
     return Way({"Authorization": f"Bearer {token}"}, lambda: shell(site, user, code), refused)
 
 
@@ -71,6 +77,7 @@ def keys_and_tokens(site: Site, user: Callable[[], Newcomer]) -> dict[str, Way]:
             site, user(), "User.objects.filter(pk=user.pk).update(is_active=False)", "account_disabled"
         ),
         "the token's person signs out everywhere": by_token(site, user(), "standing.end_sign_ins(user)"),
+        "the program signs out": by_program(site, user(), "sign_ins.end(user.pk, user.sign_ins.get().pk)"),
         "the token expires": by_token(site, user(), "", seconds=10),
     }
 
