@@ -15,7 +15,7 @@ from uuid import UUID
 
 from accounts import keyring
 from accounts.claims import Standing, standings
-from chat import kept_answers, openai_store, titles, tree, turn_prompt
+from chat import kept_answers, openai_store, preferring, titles, tree, turn_prompt
 from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
 from chat.tree import Step
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Switch
@@ -195,6 +195,7 @@ def cheaply(job: Start, standing: Standing, read: Read, book: Book) -> Candidate
         standing.check_model(model.slug)
     if attached := _known(job, user_id, read):
         return attached
+    preferring.fill(job, standing.user)
     place = place_of(job, user_id, read.conversations, read.messages)
     if place.leaf is not None:
         book.consider(turn_prompt.least_asks(job, standing))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chat.pages import urlpatterns
+from chat import pages, preference_pages
 
-__all__ = ["urlpatterns"]
+urlpatterns = [*pages.urlpatterns, *preference_pages.urlpatterns]

@@ -27,6 +27,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("accounts.second_step_views")),
     path("", include("accounts.settings_pages")),
+    path("", include("accounts.settings_mails")),
     path("", include("accounts.settings_security")),
     path("", include("quotas.key_pages")),
     path("", include("quotas.team_pages")),

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from chat.api import conversation_views, message_views, model_views, receipt_views
+from chat.api import conversation_views, message_views, model_views, preference_views, receipt_views
 
 urlpatterns = [
     path("chat/models", model_views.ModelList.as_view()),
     path("chat/history", message_views.History.as_view()),
+    path("user/preferences", preference_views.PreferencesView.as_view()),
     path("conversations", conversation_views.ConversationList.as_view()),
     path("conversations/<str:conversation_id>", conversation_views.ConversationDetail.as_view()),
     path("conversations/<str:conversation_id>/title", conversation_views.ConversationTitleView.as_view()),

@@ -1,5 +1,6 @@
 /**
- * Theme: "auto" follows the system and stores nothing; "light" and "dark" are kept in this browser.
+ * Theme: "auto" is the account's choice, else the system's, and stores nothing; "light" and "dark" are kept in
+ * this browser.
  * The inline script in base.html applies the stored value before the first paint.
  */
 type Theme = "auto" | "light" | "dark";
@@ -8,13 +9,20 @@ const KEY = "theme";
 const NEXT: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
 
 function current(): Theme {
-  const value = document.documentElement.dataset["theme"];
-  return value === "light" || value === "dark" ? value : "auto";
+  try {
+    const value = localStorage.getItem(KEY);
+    if (value === "light" || value === "dark") return value;
+  } catch {
+    // Storage is off: nothing was chosen here.
+  }
+  return "auto";
 }
 
 function apply(theme: Theme): void {
-  if (theme === "auto") delete document.documentElement.dataset["theme"];
-  else document.documentElement.dataset["theme"] = theme;
+  const root = document.documentElement.dataset;
+  const shown = theme === "auto" ? root["ownTheme"] : theme;
+  if (shown) root["theme"] = shown;
+  else delete root["theme"];
 }
 
 function store(theme: Theme): void {
@@ -44,6 +52,8 @@ export function startTheme(): void {
       update();
     });
   }
+  // Whoever chooses a theme for their account means this browser, too.
+  document.querySelector("form[data-theme-form]")?.addEventListener("submit", () => store("auto"));
   window.addEventListener("storage", (event) => {
     if (event.key !== KEY) return;
     apply(event.newValue === "light" || event.newValue === "dark" ? event.newValue : "auto");

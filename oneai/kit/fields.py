@@ -60,6 +60,15 @@ class WholeNumber(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class Number(serializers.FloatField):
+    """A JSON number; neither "5" nor true."""
+
+    def to_internal_value(self, data: object) -> float:
+        if not isinstance(data, int | float) or isinstance(data, bool):
+            raise serializers.ValidationError("Must be a number.")
+        return super().to_internal_value(data)
+
+
 class Moment(serializers.DateTimeField):
     """A time in ISO 8601, UTC unless it says otherwise."""
 
