@@ -8,11 +8,12 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import checks, journal
+        from accounts import belongings, checks, journal, own_belongings
         from oneai.kit import logs, schema
 
         logs.configure()
         journal.listen()
         checks.register()
+        belongings.held_by(own_belongings.HOLDER)
         pre_migrate.connect(schema.prepare, sender=self)
         post_migrate.connect(schema.protect)

@@ -238,6 +238,7 @@ class AuditEntry(models.Model):
         raise TypeError("an audit entry is never deleted by hand")
 
 
+from accounts.closing_models import Closing, Export, ExportPart  # noqa: E402
 from accounts.sign_in_models import SignIn  # noqa: E402
 from accounts.team_models import Membership, Team, TeamInvitation, TeamRole  # noqa: E402
 
@@ -246,6 +247,9 @@ __all__ = [
     "AttemptWindow",
     "AuditEntry",
     "CacheEntry",
+    "Closing",
+    "Export",
+    "ExportPart",
     "Membership",
     "OutgoingMail",
     "Role",

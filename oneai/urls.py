@@ -29,6 +29,7 @@ urlpatterns = [
     path("", include("accounts.settings_pages")),
     path("", include("accounts.settings_mails")),
     path("", include("accounts.settings_security")),
+    path("", include("accounts.settings_data")),
     path("", include("quotas.key_pages")),
     path("", include("quotas.team_pages")),
     re_path(r"^(?:api|v1)(?:/.*)?$", pages.api_not_found),

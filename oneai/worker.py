@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 from django.db import close_old_connections, connection
 
-from accounts import key_mails, outbox, upkeep
+from accounts import closing, exporting, key_mails, outbox, upkeep
 from billing import handling, inbox, invoice_mails, invoices, prices, reminders
 from billing import reconciling as razorpay
 from chat import catalog, kept_answers, reconciling, sweeper, upstream_keys
@@ -63,6 +63,8 @@ def duties() -> list[Duty]:
         Duty("reconciliation", 5.0, reconciling.reconcile_due),
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("reminders", 60.0, reminders.announce),
+        Duty("exports", 5.0, exporting.make_due, waits=True),
+        Duty("closings", 60.0, closing.work, waits=True),
         Duty("tidy", 600.0, upkeep.tidy),
         Duty("ledger", 60.0, watch.check_some),
         Duty("bounds", 60.0, bounds.learn),

@@ -7,7 +7,8 @@ class QuotasConfig(AppConfig):
     name = "quotas"
 
     def ready(self) -> None:
-        from accounts import teams
-        from quotas import allowances
+        from accounts import belongings, teams
+        from quotas import allowances, own_belongings
 
         teams.on_membership(allowances.follow_membership)
+        belongings.held_by(own_belongings.HOLDER)

@@ -1,5 +1,6 @@
 /** The icons of the sprite, by their names in lucide. Read at build time and by nothing in the browser. */
 export const ICONS = [
+  "archive",
   "arrow-down",
   "arrow-right",
   "arrow-up",

@@ -78,6 +78,7 @@ CODES: Final[dict[str, Code]] = {
     "seats_taken": Code(409, _INVALID, "More people are in the team than that. Remove some first."),
     "owner_must_stay": Code(409, _INVALID, "A team needs its owner. Hand the team over first, or delete it."),
     "team_subscribed": Code(409, _INVALID, "The team has a subscription. Cancel it first."),
+    "subscription_running": Code(409, _INVALID, "Your subscription is still running. Cancel it first."),
     "already_subscribed": Code(409, _INVALID, "You have a subscription. Change it instead."),
     "change_pending": Code(409, _INVALID, "Another change waits already. Take it back first."),
     "nothing_to_undo": Code(409, _INVALID, "There is nothing that could be taken back."),
