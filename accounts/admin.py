@@ -146,7 +146,9 @@ class AuditEntryAdmin(ReadOnly):
 
     list_display = ["at", "actor_label", "action", "target", "reason"]
     list_filter = ["action"]
-    search_fields = ["actor_label", "action", "target", "reason", "subject_id", "request_id"]
+    search_fields = ["actor_label", "action", "target", "reason", "subject_id", "actor_id", "request_id"]
+    date_hierarchy = "at"
+    show_full_result_count = False
     ordering = ["-at"]
 
 

@@ -1,4 +1,4 @@
-"""What the worker clears away: ended sessions, old windows of attempts, stale cache entries, old mail."""
+"""What the worker clears away: ended sessions, old windows of attempts, stale cache entries, mail and audit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.contrib.sessions.models import Session
 
-from accounts import outbox, sign_ins
+from accounts import audit, outbox, sign_ins
 from accounts.models import AttemptWindow, CacheEntry
 from oneai.kit.clock import now
 
@@ -20,4 +20,5 @@ def tidy() -> int:
         + CacheEntry.objects.filter(expires__lt=at).delete()[0]
         + sign_ins.tidy(at)
         + outbox.tidy()
+        + audit.forget()
     )

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import audit
-from accounts.models import Role
+from accounts.permissions import may
 from billing import inbox
 from billing.handling import REPLAYED
 from billing.models import WebhookEvent
@@ -23,7 +23,7 @@ else:
 
 def _sees_bodies(request: HttpRequest) -> bool:
     """Addresses, telephone numbers and how people pay are in them: owners and finance alone see those."""
-    return getattr(request.user, "role", None) in (Role.FINANCE, Role.OWNER)
+    return may(getattr(request.user, "role", ""), "webhooks.read")
 
 
 @admin.register(WebhookEvent)
@@ -68,8 +68,8 @@ class WebhookEventAdmin(ModelAdmin):
         return False
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Who may have an event handled again: the owner."""
-        return bool(request.user.is_superuser)
+        """Who may have an event handled again: see ``accounts.permissions``."""
+        return may(getattr(request.user, "role", ""), "webhooks.replay")
 
     @admin.action(description="Handle again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 
@@ -36,7 +37,13 @@ def find(code: str) -> Plan:
 
 
 def grant(
-    user: User, code: str, until: datetime | None = None, reason: str = "", actor: str = "", source: str = ""
+    user: User,
+    code: str,
+    until: datetime | None = None,
+    reason: str = "",
+    actor: str = "",
+    source: str = "",
+    actor_id: UUID | None = None,
 ) -> Allowance:
     """Give ``user`` the plan from now on, until ``until`` if given; what was used stays used.
 
@@ -63,6 +70,7 @@ def grant(
             target=plan.code,
             reason=reason,
             details={"allowance": str(allowance.pk), "until": until.isoformat() if until else None},
+            actor_id=actor_id,
         )
     return allowance
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/", include("quotas.api.urls")),
     path("api/", include("billing.api.urls")),
     path("api/", include("content.api.urls")),
+    path("api/admin/", include("adminpanel.api.urls")),
     path("v1/", include("chat.api.v1_urls")),
     path("", include("oneai.api")),
     path("admin/", admin.site.urls),

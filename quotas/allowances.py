@@ -266,6 +266,11 @@ def in_force(user_id: UUID, at: datetime) -> list[Override]:
     return list(_active(user_id, at).filter(starts_at__lte=at).order_by("starts_at", "id"))
 
 
+def lasting(user_id: UUID) -> list[Override]:
+    """The overrides that hold now or are to come, in the order in which they begin."""
+    return list(_active(user_id, now()).order_by("starts_at", "id"))
+
+
 def policy_from_tables(user_id: UUID, at: datetime) -> dict[str, Any]:
     """The policy as the tables say it: what is in force at ``at`` or comes later, in order of its start."""
     running = Q(until=None) | Q(until__gt=at)

@@ -238,6 +238,7 @@ SPECTACULAR_SETTINGS = {
         "PriceSource": "chat.models.ModelPrice.Source",
         "LedgerEntryKind": "quotas.models.LedgerEntry.Kind",
         "InvoiceKind": "billing.models.InvoiceKind",
+        "WhenEnum": "billing.api.subscription_shapes.WHEN",
         "RoleEnum": "accounts.models.Role",
         "TeamRole": "accounts.models.TeamRole",
         "GivenTeamRole": "quotas.api.team_shapes.GIVEN",

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import audit
+from adminpanel import actions
 from adminpanel.management import amounts
 from billing import plans
 from quotas.allowances import InvalidTerms
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         until = amounts.end(options["until"])
         reason = amounts.reason(options["reason"])
         try:
-            granted = plans.grant(user, options["plan"], until, reason, audit.command_actor())
+            granted = actions.grant_plan(audit.command(), user, options["plan"], reason, until=until)
         except (plans.UnknownPlan, InvalidTerms) as error:
             raise CommandError(str(error)) from error
         result = {

@@ -6,15 +6,12 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from accounts import audit
+from adminpanel import actions
 from adminpanel.management import amounts
-from oneai.kit.clock import uuid7
-from quotas import grants
 from quotas.allowances import InvalidTerms
-from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS
-from quotas.reading import standing
+from quotas.policy import PLAN_WIDE
 
 
 class Command(BaseCommand):
@@ -38,23 +35,21 @@ class Command(BaseCommand):
         tokens = amounts.amount("--tokens", options["tokens"])
         if not tokens:
             raise CommandError("--tokens must be a whole number from 1 on.")
-        wanted = {TOKENS: tokens}
         scope: str = options["model"].strip()
         nano = self._nano(options["usd"])
-        if nano is None and scope == PLAN_WIDE:
-            nano = grants.in_proportion(standing(user.pk).terms, tokens)
-        if nano:
-            wanted[NANO_USD] = nano
         until = amounts.end(options["until"])
         reason = amounts.reason(options["reason"])
-        actor = audit.command_actor()
-        cause = f"admin:{options['id'] or uuid7()}"
         try:
-            with transaction.atomic():
-                given = grants.grant(user.pk, cause, wanted, scope=scope, until=until, note=reason)
-                details = {"amounts": dict(given.amounts), "until": until.isoformat() if until else None}
-                if given.new:
-                    audit.record(actor, "quota.granted", user.pk, target=scope, reason=reason, details=details)
+            cause, given = actions.give_tokens(
+                audit.command(),
+                user,
+                tokens,
+                reason,
+                nano_usd=nano,
+                scope=scope,
+                until=until,
+                name=options["id"] or "",
+            )
         except InvalidTerms as error:
             raise CommandError(f"The tokens can't be given: {error}.") from error
         if options["json"]:

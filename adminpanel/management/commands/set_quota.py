@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from accounts import audit
+from adminpanel import actions
 from adminpanel.management import amounts
-from chat.models import AIModel, ModelClass
-from quotas import allowances
-from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS
+from quotas.allowances import InvalidTerms
+from quotas.policy import NANO_USD, TOKENS
 from quotas.reading import standing
 
 
@@ -36,23 +35,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = amounts.person(options["email"])
         model: str = options["model"].strip()
-        self._check_model(model)
         limits = {TOKENS: amounts.amount("--tokens", options["tokens"])}
         if options["usd"] is not None:
             limits[NANO_USD] = amounts.nano_usd("--usd", options["usd"])
         starts, until = amounts.moment("--from", options["starts"]), amounts.end(options["until"])
         reason = amounts.reason(options["reason"])
-        actor = audit.command_actor()
         try:
-            with transaction.atomic():
-                allowances.set_limit(user.pk, model, limits, reason, actor, until, starts)
-                details = {
-                    "limits": limits,
-                    "from": starts.isoformat() if starts else None,
-                    "until": until.isoformat() if until else None,
-                }
-                audit.record(actor, "quota.set", user.pk, target=model, reason=reason, details=details)
-        except allowances.InvalidTerms as error:
+            actions.check_scope(model)
+        except InvalidTerms as error:
+            raise CommandError(str(error)) from error
+        try:
+            actions.set_limit(audit.command(), user, model, limits, reason, starts=starts, until=until)
+        except InvalidTerms as error:
             raise CommandError(f"The limit can't be set: {error}.") from error
         now = [limit.as_json() for limit in standing(user.pk).limits if limit.scope == model]
         if options["json"]:
@@ -62,14 +56,3 @@ class Command(BaseCommand):
                 f"{amounts.UNLIMITED if row['limit'] is None else row['limit']} {row['unit']}" for row in now
             )
             self.stdout.write(f"{user.email} {model}: {shown}")
-
-    @staticmethod
-    def _check_model(model: str) -> None:
-        if model == PLAN_WIDE:
-            return
-        if model.startswith("class:"):
-            if not ModelClass.objects.filter(name=model[6:]).exists():
-                raise CommandError(f"There is no class of models {model[6:]!r}; staff make them on the desk.")
-            return
-        if not AIModel.objects.filter(slug=model).exists():
-            raise CommandError(f"There is no model {model!r}; --model takes a model's id, class:NAME or *.")

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from accounts import audit
+from adminpanel import actions
 from adminpanel.management import amounts
-from quotas import allowances
+from quotas.allowances import InvalidTerms
 from quotas.policy import RATES
 from quotas.reading import standing
 
@@ -38,12 +38,9 @@ class Command(BaseCommand):
         if not rates:
             raise CommandError("Give at least one of --rpm, --tpm and --concurrent.")
         reason = amounts.reason(options["reason"])
-        actor = audit.command_actor()
         try:
-            with transaction.atomic():
-                allowances.set_rates(user.pk, rates, reason, actor)
-                audit.record(actor, "rates.set", user.pk, target=user.email, reason=reason, details=rates)
-        except allowances.InvalidTerms as error:
+            actions.set_rates(audit.command(), user, rates, reason)
+        except InvalidTerms as error:
             raise CommandError(f"The rates can't be set: {error}.") from error
         terms = standing(user.pk).terms
         now = {name: getattr(terms, name) for name in RATES}

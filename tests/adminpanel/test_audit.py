@@ -1,0 +1,46 @@
+"""The audit can only grow, whoever asks the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from accounts import audit
+from accounts.models import AuditEntry
+from oneai.kit.clock import now
+from tests.accounts.people import make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_entries SET reason = 'other'",
+        "UPDATE audit_entries SET actor_label = 'somebody else'",
+        "UPDATE audit_entries SET action = 'nothing'",
+        "DELETE FROM audit_entries",
+    ],
+)
+def test_the_database_refuses_to_change_or_delete_an_entry(change: str) -> None:
+    audit.record("staff@example.com", "quota.set", reason="why")
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(change)
+    assert AuditEntry.objects.get().reason == "why"
+
+
+def test_an_erased_person_keeps_a_pseudonym_and_nothing_else_changes() -> None:
+    user = make()
+    audit.record(user.email, "api_key.created", user.pk, target=user.email, reason="why")
+    assert audit.erase(user, "7f3a") == 2
+    entry = AuditEntry.objects.get()
+    assert (entry.actor_label, entry.target, entry.reason) == ("erased-7f3a", "erased-7f3a", "why")
+
+
+def test_entries_go_after_two_years_and_not_before() -> None:
+    for days in (800, 729, 0):
+        AuditEntry.objects.create(actor_label="x", action=f"day.{days}", at=now() - timedelta(days=days))
+    assert audit.forget() == 1
+    assert {entry.action for entry in AuditEntry.objects.all()} == {"day.729", "day.0"}
