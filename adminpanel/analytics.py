@@ -7,7 +7,7 @@ where no rate was named, and by model, which nobody pays for by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -118,14 +118,21 @@ def total(first: date, last: date) -> Line:
     return Line(None, revenue.total(first, last), consumption.total(first, last), _added(costs))
 
 
-_USED: Final = {"day": consumption.by_day, "plan": consumption.by_plan, "model": consumption.by_model}
-_PAID: Final = {"day": revenue.by_day, "plan": revenue.by_plan}
+_USED: Final[Mapping[str, Callable[[date, date], Mapping[Any, Used]]]] = {
+    "day": consumption.by_day,
+    "plan": consumption.by_plan,
+    "model": consumption.by_model,
+}
+_PAID: Final[Mapping[str, Callable[[date, date], Mapping[Any, Money]]]] = {
+    "day": revenue.by_day,
+    "plan": revenue.by_plan,
+}
 
 
 def lines(group: str, first: date, last: date) -> list[Line]:
     """By day in their order, by plan and model with the costliest first. KeyError for another group."""
-    uses: Mapping[Any, Used] = _USED[group](first, last)
-    paid: Mapping[Any, Money] | None = _PAID[group](first, last) if group in _PAID else None
+    uses = _USED[group](first, last)
+    paid = _PAID[group](first, last) if group in _PAID else None
     costs = _costs(group, uses, first, last)
     found = []
     for value in {*(paid or {}), *uses}:

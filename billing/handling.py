@@ -23,6 +23,7 @@ from billing import dispatch
 from billing.models import WebhookEvent, WebhookState
 from billing.razorpay.errors import NotFound, RazorpayError, TooMany, Unauthorised, Unavailable, Unreadable
 from billing.razorpay.events import NoEvent, read_event
+from oneai.kit import metrics
 from oneai.kit.clock import now
 
 log = structlog.get_logger("webhooks")
@@ -149,6 +150,8 @@ def _end(event: WebhookEvent, state: WebhookState, why: str = "", *, alert: bool
         )
         if noted and alert:
             _tell(event, why, at)
+    if noted:
+        metrics.count("webhooks_handled", state.value)
     if why:
         log.warning("webhook_dead", event_id=event.event_id, event_type=event.event_type, why=why)
     return bool(noted)

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from billing import inbox
 from billing.razorpay.signatures import webhook_secret
-from oneai.kit import database
+from oneai.kit import database, metrics
 from oneai.kit.errors import Refusal
 from oneai.kit.hot import Request, send_json
 
@@ -31,8 +31,10 @@ async def razorpay(request: Request) -> None:
     if secret is None:
         missing = SIGNATURE not in request.headers
         log.warning("webhook_rejected", reason="no signature" if missing else "wrong signature", bytes=len(body))
+        metrics.count("webhooks_received", "refused")
         raise Refusal("invalid_signature")
     event = inbox.incoming(body, request.headers.get(EVENT_ID, "").strip())
     await database.run(inbox.store, event)
+    metrics.count("webhooks_received", "kept")
     log.info("webhook_kept", event_type=event.event_type, event_id=event.event_id, old_secret=secret > 0)
     await send_json(request, 200, {"status": "ok"})

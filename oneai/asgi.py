@@ -20,11 +20,14 @@ from django.urls import re_path  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from chat import door, engine  # noqa: E402
+from oneai import watching  # noqa: E402
 from oneai.hot_routes import ROUTES, SOCKETS  # noqa: E402
 from oneai.kit.errors import Refusal  # noqa: E402
 from oneai.kit.gate import Gate, Policy, Receive, Scope, Send, current_request_id, is_api, send_refusal  # noqa: E402
 from oneai.kit.hot import HotRoutes, Request  # noqa: E402
 from oneai.kit.socket_gate import SocketGate  # noqa: E402
+
+watching.start("web")
 
 # The batcher's thread gives the interpreter up at every statement, and with the usual 5 ms would
 # wait that long for it behind a busy loop, statement by statement.

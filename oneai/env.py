@@ -127,6 +127,11 @@ def email(value: str) -> dict[str, object]:
         raise ImproperlyConfigured("EMAIL_URL is not an e-mail URL") from error
 
 
+def share_metrics(folder: Path) -> None:
+    """Name the folder in which the processes of a host count together; prometheus-client reads it from here."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
 def debug() -> bool:
     """``DEBUG``; when unset, on unless something that only production sets is there."""
     return flag("DEBUG", default=not any(present(name) for name in PRODUCTION_MARKS))

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from oneai.kit import metrics, reports
 from oneai.kit.connections import connections
 from oneai.kit.drf import as_refusal
 from oneai.kit.errors import Refusal
@@ -27,6 +28,7 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         response = JsonResponse(refusal.body(request_id, openai=openai), status=refusal.status)
     else:
         nonce = getattr(request, "scope", {}).get("csp_nonce", "")
+        metrics.count("refusals", refusal.code)
         page = error_page(refusal.status, request_id, nonce, retry_after=refusal.retry_after)
         response = HttpResponse(page, status=refusal.status)
     for name, value in refusal.answer_headers(openai=openai).items():
@@ -95,6 +97,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     error = sys.exc_info()[1]
     refusal = as_refusal(error) if error is not None else None
+    if refusal is None:
+        reports.unexpected("view", error)
     return refuse(request, refusal or Refusal("internal_error"))
 
 

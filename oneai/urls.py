@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from adminpanel import metrics_view
 from oneai import dashboard, pages, usage_page
 
 urlpatterns = [
     path("healthz", pages.healthz),
     path("readyz", pages.readyz),
+    path("metrics", metrics_view.page),
     path("favicon.ico", pages.favicon),
     path("api/", include("accounts.api.urls")),
     path("api/", include("chat.api.urls")),

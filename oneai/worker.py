@@ -16,6 +16,8 @@ from accounts import closing, exporting, key_mails, outbox, upkeep
 from billing import handling, inbox, invoice_mails, invoices, prices, reminders
 from billing import reconciling as razorpay
 from chat import catalog, kept_answers, reconciling, sweeper, upstream_keys
+from oneai import watching
+from oneai.kit import metrics
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
 
@@ -78,6 +80,7 @@ def run(stop: threading.Event | None = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     work = duties()
     beside = threading.Thread(target=_rounds, args=([each for each in work if each.waits], stop), name="waits")
+    watching.start("worker")
     log.info("worker_started")
     beside.start()
     _rounds([each for each in work if not each.waits], stop)
@@ -99,12 +102,14 @@ def _rounds(work: list[Duty], stop: threading.Event) -> None:
 def _do(duty: Duty) -> None:
     try:
         done = duty.work()
+        metrics.count("duties", "done")
         if done:
             log.info("duty_done", duty=duty.name, count=done)
     except Refusal as refusal:
         log.warning("duty_refused", duty=duty.name, code=refusal.code)
     except Exception:
         log.exception("duty_failed", duty=duty.name)
+        metrics.count("duties", "failed")
         connection.close()
     duty.due = time.monotonic() + duty.seconds
     close_old_connections()

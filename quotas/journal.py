@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from oneai.kit import rows
+from oneai.kit import metrics, rows
 from oneai.kit.clock import uuid7
 from quotas import alerts, chain, rollup
 from quotas.holding import Account, Counter, HoldState
@@ -168,6 +168,7 @@ class Journal:
         rows.insert(UsageRecord, self._usage)
         zones = {account.user_id: account.zone for account in accounts}
         rollup.note(self._usage, zones)
+        _count(self._usage)
         rows.update(UsageRecord, [after for _, after in self._corrected], exactly=True)
         for before, after in self._corrected:
             rollup.correct(before, after, zones)
@@ -315,3 +316,14 @@ class Journal:
             "created_at": hold.created_at,
             "closed_at": None if hold.is_open else self._at,
         }
+
+
+def _count(records: Iterable[rows.Row]) -> None:
+    """Count what was charged, for whoever watches the site."""
+    if not metrics.on():
+        return
+    for record in records:
+        metrics.count("calls", str(record["source"]))
+        metrics.count("tokens", "prompt", by=record["prompt_tokens"])
+        metrics.count("tokens", "completion", by=record["completion_tokens"])
+        metrics.count("upstream_nano_usd", by=record["nano_usd"])

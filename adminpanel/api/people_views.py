@@ -157,8 +157,7 @@ _GO_TOGETHER = {
 
 def _change(request: Request, user: User, body: dict[str, Any], reason: str) -> None:
     who = actor(request)
-    given = [name for name in ("rates", "extra_tokens", "end_override") if name in body] or ["limit"]
-    what = given[0]
+    what = next((name for name in _GO_TOGETHER if name in body), "limit")
     stray = sorted(set(body) - _GO_TOGETHER[what])
     if stray:
         raise Refusal("invalid_request", f"{stray[0]} does not go with {what}.", param=stray[0])

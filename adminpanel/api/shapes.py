@@ -193,7 +193,7 @@ class WebhookShape(serializers.Serializer[Any]):
     """An event that came in. Its body is on the desk alone."""
 
     id = serializers.UUIDField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     event_id = serializers.CharField()
     event_type = serializers.CharField()
     state = serializers.ChoiceField(choices=WebhookState.choices)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from oneai.kit import metrics
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -164,6 +166,7 @@ class Refusal(Exception):
     def error(self, request_id: str, *, openai: bool = False) -> dict[str, Any]:
         """The inner error object; ``openai`` gives OpenAI's code, as ``/v1`` does."""
         declared = CODES[self.code]
+        metrics.count("refusals", self.code)
         body: dict[str, Any] = {
             "code": (declared.openai or self.code) if openai else self.code,
             "message": self.text,

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
-from oneai.kit import entropy
+from oneai.kit import entropy, metrics, traces
 from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.heads import Head
 from oneai.kit.intake import Body, body_limit
-from oneai.kit.logs import access_line, loggable, request_ids
+from oneai.kit.logs import access_line, loggable
 from oneai.kit.pages_errors import error_page
+from oneai.kit.request_id import request_ids
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -181,6 +182,7 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, request_id: s
         kind = b"application/json"
         extra = refusal.answer_headers(openai=openai)
     else:
+        metrics.count("refusals", refusal.code)
         body = error_page(refusal.status, request_id, scope.get("csp_nonce", ""), retry_after=refusal.retry_after)
         kind = b"text/html; charset=utf-8"
         extra = refusal.answer_headers()
@@ -236,6 +238,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = scope["answered"] = message["status"]
+                metrics.answered(path, status, time.perf_counter() - started)
                 headers = self.finish(path, list(message.get("headers", ())), request_id, nonce, origin)
                 if path.startswith("/v1/"):
                     headers.append((b"openai-processing-ms", b"%d" % ((time.perf_counter() - started) * 1000)))
@@ -255,7 +258,10 @@ class Gate:
                 await guarded_send({"type": "http.response.body", "body": b""})
             else:
                 body.check_announced()
-                await self.inner(scope, body.receive, guarded_send)
+                if traces.on():
+                    await self._traced(scope, body.receive, guarded_send, request_id)
+                else:
+                    await self.inner(scope, body.receive, guarded_send)
         except Refusal as refusal:
             if status:
                 raise
@@ -277,6 +283,16 @@ class Gate:
             if body.oversized:
                 line["oversized"] = True
             access_line(line)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        """As the inner application, within a span."""
+        door = metrics.door_of(scope["path"])
+        with traces.span(f"{scope['method']} {door}", **{"http.request.method": scope["method"]}) as span:
+            span.set_attributes({"oneai.door": door, "oneai.request_id": request_id})
+            try:
+                await self.inner(scope, receive, send)
+            finally:
+                span.set_attribute("http.response.status_code", scope.get("answered", 0))
 
     def finish(
         self, path: str, headers: list[tuple[bytes, bytes]], request_id: str, nonce: str = "", origin: bytes = b""

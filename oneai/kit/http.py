@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 import orjson
+
+from oneai.kit import traces
 
 CONNECT_SECONDS: Final = 10.0
 END_SECONDS: Final = 1.0  # how long a body may take to end after its last word
@@ -201,7 +204,10 @@ class Streams:
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send ``body`` and return as soon as the answer's headers are there. HTTPFailure when none come."""
         try:
-            response = await self._open().post(url, data=body, headers=dict(headers), allow_redirects=False)
+            with traces.span("upstream", **{"server.address": urlsplit(url).hostname or ""}) as span:
+                response = await self._open().post(url, data=body, headers=dict(headers), allow_redirects=False)
+                if span is not None:
+                    span.set_attribute("http.response.status_code", response.status)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise HTTPFailure(None, type(error).__name__) from error
         return Answer(response)

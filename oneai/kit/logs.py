@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 import structlog
+
+from oneai.kit import reports
+from oneai.kit.request_id import request_ids
 
 _configured = False
 _ACCESS: Final = "access"
@@ -18,9 +20,6 @@ _ACCESS: Final = "access"
 
 def _serialise(value: Any, **_: Any) -> str:
     return orjson.dumps(value, default=str).decode()
-
-
-request_ids: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def _add_request_id(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -69,6 +68,7 @@ def configure(level: str = "INFO") -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        reports.from_log,
         structlog.processors.format_exc_info,
     ]
     structlog.configure(

@@ -18,7 +18,8 @@ from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.gate import App, Gate, Message, Receive, Scope, Send, new_request_id
 from oneai.kit.heads import Head
-from oneai.kit.logs import access_line, loggable, request_ids
+from oneai.kit.logs import access_line, loggable
+from oneai.kit.request_id import request_ids
 
 log = structlog.get_logger("access")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -201,6 +202,9 @@ RAZORPAY_BASE_URL = env.url("RAZORPAY_BASE_URL", razorpay.BASE_URL)
 RAZORPAY_CHECKOUT_URL = env.url("RAZORPAY_CHECKOUT_URL", razorpay.CHECKOUT_URL)
 EMAIL_URL = env.text("EMAIL_URL")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_FOLDER = Path(env.text("METRICS_FOLDER") or DATA_DIR / "metrics" / str(PORT))
+SENTRY_DSN = env.url("SENTRY_DSN")
+OTEL_EXPORTER_OTLP_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT")
 SANDBOX_URL = ""  # set by dev when the sandbox stands in for something
 
 # Mail is written to the outbox in the transaction that causes it; the worker sends it by

@@ -32,7 +32,7 @@ def read_by_the_code() -> set[str]:
             ):
                 names.add(node.args[0].value)
     own = ast.unparse(tree(ROOT / "oneai" / "env.py"))
-    names |= set(re.findall(r"'([A-Z][A-Z_]{3,})'", own)) - {"ONEAI_ENV_FILE"}
+    names |= set(re.findall(r"'([A-Z][A-Z_]{3,})'", own)) - {"ONEAI_ENV_FILE", "PROMETHEUS_MULTIPROC_DIR"}
     settings = "\n".join(path.read_text(encoding="utf-8") for path in Path(ROOT / "oneai" / "settings").glob("*.py"))
     names |= set(re.findall(r'_database\("([A-Z_]+)"\)', settings))
     names |= set(re.findall(r'"(RAZORPAY_[A-Z_]+|GOOGLE_[A-Z_]+)"', settings))
