@@ -11,14 +11,12 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import AuditEntry, User
+from accounts.models import AuditEntry
 from oneai.kit.clock import now
 from oneai.kit.gate import current_request_id
 
 KEPT: Final = timedelta(days=730)
 """How long entries are kept; the database lets none go before."""
-ERASED: Final = "erased-"
-"""How the name begins that stands in an entry for somebody who was erased."""
 _FORGOTTEN_AT_ONCE: Final = 1000
 
 
@@ -67,11 +65,6 @@ def record(
     )
 
 
-def concerning(user_id: UUID) -> QuerySet[AuditEntry]:
-    """What was done to a person, or by them in their own account."""
-    return AuditEntry.objects.filter(subject_id=user_id)
-
-
 def command_actor() -> str:
     """How an entry names whoever runs a management command: the account on the machine."""
     try:
@@ -90,20 +83,6 @@ def command() -> Actor:
 def about(user_id: UUID) -> QuerySet[AuditEntry]:
     """What one person did and what was done to them, the newest first."""
     return AuditEntry.objects.filter(Q(subject_id=user_id) | Q(actor_id=user_id)).order_by("-at", "-id")
-
-
-def seen_by(entry: AuditEntry, user_id: UUID) -> dict[str, Any]:
-    """An entry as the person concerned sees it: staff stay nameless, and what others are called is not shown."""
-    own = entry.actor_id == user_id
-    return {
-        "id": entry.pk,
-        "at": entry.at,
-        "actor": "you" if own else "staff" if entry.actor_id else "system",
-        "action": entry.action,
-        "target": entry.target if entry.subject_id == user_id else "",
-        "reason": entry.reason if entry.subject_id == user_id else "",
-        "request_id": entry.request_id if own else "",
-    }
 
 
 def search(text: str) -> QuerySet[AuditEntry]:
@@ -126,11 +105,29 @@ def search(text: str) -> QuerySet[AuditEntry]:
 
 
 # Letting go --------------------------------------------------------------------------------------
-def erase(user: User, pseudonym: str) -> int:
-    """Put ``pseudonym`` in the place of an erased person's address; the one change that the database lets pass."""
-    name = f"{ERASED}{pseudonym}"
-    changed = AuditEntry.objects.filter(actor_label=user.email).update(actor_label=name)
-    return changed + AuditEntry.objects.filter(target=user.email).update(target=name)
+def erase(user_id: UUID, email: str, pseudonym: str) -> int:
+    """Put ``pseudonym``, which ends in ``@erased.invalid``, wherever the erased person's address stands; how often.
+
+    The entries stay for their two years. It is the one change that the database lets pass.
+    """
+    named = Q(subject_id=user_id) | Q(actor_id=user_id) | Q(actor_label=email) | Q(target=email)
+    changed = 0
+    for entry in AuditEntry.objects.filter(named).iterator(chunk_size=500):
+        before = {name: getattr(entry, name) for name in ("actor_label", "target", "reason", "details")}
+        after = {name: _without(value, email, pseudonym) for name, value in before.items()}
+        if after != before:
+            changed += AuditEntry.objects.filter(pk=entry.pk).update(**after)
+    return changed
+
+
+def _without(value: Any, email: str, pseudonym: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(email, pseudonym)
+    if isinstance(value, list):
+        return [_without(each, email, pseudonym) for each in value]
+    if isinstance(value, dict):
+        return {name: _without(each, email, pseudonym) for name, each in value.items()}
+    return value
 
 
 def forget() -> int:

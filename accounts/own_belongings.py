@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
-from django.db.models import Q
 
 from accounts import audit, preferences, sign_ins, teams
 from accounts.belongings import File, Holder
 from accounts.models import (
     ApiKey,
-    AuditEntry,
     Export,
     Membership,
     OutgoingMail,
@@ -56,7 +54,7 @@ def export(user: User) -> Iterator[File]:
     yield "api-keys.json", list(ApiKey.objects.filter(user=user).order_by("created_at").values(*_KEY_FIELDS))
     places = sign_ins.of(user.pk).values("user_agent", "address", "created_at", "last_seen_at", "expires_at")
     yield "sign-ins.json", list(places)
-    deeds = audit.concerning(user.pk).order_by("at").values("at", "action", "target", "reason")
+    deeds = audit.about(user.pk).filter(subject_id=user.pk).order_by("at").values("at", "action", "target", "reason")
     yield "history.json", list(deeds.iterator(chunk_size=500))
 
 
@@ -92,7 +90,7 @@ def erase(user: User) -> int:
         sign_ins.end_of(user.pk)
         # Keys stay as rows, because what was used is counted by them; their names are the person's words.
         ApiKey.objects.filter(user=user).update(name="key", allowed_networks=[])
-        _forget_in_audit(user, email, pseudonym)
+        audit.erase(user.pk, email, pseudonym)
         User.objects.filter(pk=user.pk).update(
             email=pseudonym,
             name="",
@@ -108,28 +106,6 @@ def erase(user: User) -> int:
             last_login=None,
         )
     return gone + 1
-
-
-def _forget_in_audit(user: User, email: str, pseudonym: str) -> None:
-    """The history stays for its two years, under the pseudonym."""
-    named = Q(subject_id=user.pk) | Q(actor_id=user.pk) | Q(actor_label=email) | Q(target=email)
-    for entry in AuditEntry.objects.filter(named).iterator(chunk_size=500):
-        AuditEntry.objects.filter(pk=entry.pk).update(
-            actor_label=_without(entry.actor_label, email, pseudonym)[:254],
-            target=_without(entry.target, email, pseudonym)[:200],
-            reason=_without(entry.reason, email, pseudonym),
-            details=_without(entry.details, email, pseudonym),
-        )
-
-
-def _without(value: Any, email: str, pseudonym: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(email, pseudonym)
-    if isinstance(value, list):
-        return [_without(each, email, pseudonym) for each in value]
-    if isinstance(value, dict):
-        return {name: _without(each, email, pseudonym) for name, each in value.items()}
-    return value
 
 
 HOLDER: Final = Holder("account", export, erase, keep)

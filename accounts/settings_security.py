@@ -60,7 +60,7 @@ def _deed(row: AuditEntry, user: User) -> dict[str, Any]:
     return {
         "at": row.at,
         "text": _DEEDS.get(row.action, words[:1].upper() + words[1:]),
-        "target": "" if row.target == user.email else row.target,
+        "target": "" if row.target == user.email or row.subject_id != user.pk else row.target,
         "by": by,
     }
 
@@ -76,7 +76,7 @@ def security(request: HttpRequest) -> HttpResponse:
         {"row": row, "device": devices.named(row.user_agent), "current": row.session_key == request.session.session_key}
         for row in rows[:SHOWN]
     ]
-    deeds = [_deed(row, user) for row in audit.concerning(user.pk)[:20]]
+    deeds = [_deed(row, user) for row in audit.about(user.pk)[:20]]
     context = {
         "section": "security",
         "steps": second_step.state(user),

@@ -6,14 +6,52 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path
 
-from accounts import second_step
+from accounts import audit, second_step
 from accounts.principal import needs_second_step
 
 OWN_APPS = frozenset({"accounts", "billing", "chat", "content", "quotas"})
+
+
+def audited(desk: type[Any]) -> type[Any]:
+    """``desk`` with an audit entry for every deletion, and for a change or addition that it writes none for itself."""
+    writes_its_own = desk.save_model is not ModelAdmin.save_model
+
+    def note(request: HttpRequest, row: Any, what: str, **details: Any) -> None:
+        staff: Any = request.user
+        action = f"{row._meta.model_name}.{what}"
+        audit.record(
+            staff.email, action, target=str(row)[:200], details=details | {"id": str(row.pk)}, actor_id=staff.pk
+        )
+
+    class Audited(desk):  # type: ignore[misc]
+        def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+            for row in queryset:
+                note(request, row, "deleted")
+            return super().log_deletions(request, queryset)
+
+        def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+            if not writes_its_own:
+                note(request, obj, "added")
+            return super().log_addition(request, obj, message)
+
+        def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+            if not writes_its_own:
+                note(
+                    request,
+                    obj,
+                    "changed",
+                    fields=[name for each in message for name in each.get("changed", {}).get("fields", [])],
+                )
+            return super().log_change(request, obj, message)
+
+    Audited.__name__, Audited.__doc__, Audited.__module__ = desk.__name__, desk.__doc__, desk.__module__
+    return Audited
 
 
 class StaffAdminSite(AdminSite):
@@ -24,12 +62,25 @@ class StaffAdminSite(AdminSite):
     index_title = "Desk"
     site_url = "/"
 
+    def get_urls(self) -> list[Any]:
+        """The desk's own pages before Django's."""
+        from adminpanel.desk.urls import pages  # they need the models
+
+        own = [path(f"desk/{route}", self.admin_view(view), name=name) for route, view, name in pages()]
+        return [*own, *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The desk: its own pages first."""
+        from adminpanel.desk.doors import menu
+
+        return super().index(request, (extra_context or {}) | {"desk_menu": menu(request)})
+
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Take the desks of this project only: those that libraries bring write past the audit."""
         models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else list(model_or_iterable)
         own = [model for model in models if model._meta.app_label in OWN_APPS]
         if own:
-            super().register(own, admin_class, **options)
+            super().register(own, audited(admin_class or ModelAdmin), **options)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Send to the site's page for it, with its limits and its mail."""

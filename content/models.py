@@ -113,3 +113,28 @@ class Post(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Banner(models.Model):
+    """What every page says on top for a time; written by ``content.banner``. The newest that holds is shown."""
+
+    class Level(models.TextChoices):
+        INFO = "info"
+        WARNING = "warning"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    text = models.CharField(max_length=300)
+    level = models.CharField(max_length=7, choices=Level.choices, default=Level.INFO)
+    starts_at = models.DateTimeField(default=now)
+    until = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    actor = models.CharField(max_length=254, blank=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "banners"
+        ordering = ["-starts_at", "-id"]
+        indexes = [models.Index(fields=["-starts_at"], condition=models.Q(ended_at=None), name="banners_not_ended")]
+
+    def __str__(self) -> str:
+        return self.text

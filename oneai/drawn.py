@@ -4,48 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from oneai.kit.charts import Chart, Day, draw
 from oneai.kit.money import usd_string
 from quotas import usage
 from quotas.figures import LimitState
 from quotas.policy import TOKENS
-from quotas.usage import Account, Group, Span, Sums
+from quotas.usage import Account, Group, Span
 from quotas.wording import amount_text, scope_text
 
-MOST_BARS: Final = 400
 _LOW: Final = 15  # percent of a limit that is left
-_SLOT, _HEIGHT = 10, 100
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A day of the chart: two shapes, one on the other, in the units of its drawing."""
-
-    x: int
-    lower: int
-    upper: int
-    title: str
-
-    @property
-    def lower_y(self) -> int:
-        return _HEIGHT - self.lower
-
-    @property
-    def upper_y(self) -> int:
-        return _HEIGHT - self.lower - self.upper
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """The days of a range as bars; ``top`` is what the tallest one stands for."""
-
-    bars: list[Bar]
-    width: int
-    top: str
-    first: date
-    last: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +57,16 @@ def meter(limit: LimitState, account: Account) -> Meter:
 
 def chart(days: Sequence[Group], span: Span, measure: str = "tokens") -> Chart:
     """The days of a span as bars; ``measure`` is tokens or cost."""
-    used = {one.value: one.sums for one in days}
-    first = max(span.first, span.last - timedelta(days=MOST_BARS - 1))
-    shown = [first + timedelta(days=number) for number in range((span.last - first).days + 1)]
+    drawn = {}
+    for one in days:
+        sums = one.sums
+        title = f"{one.value:%d %B %Y}: {sums.tokens:,} tokens, {cost(sums.nano_usd)}"
+        if measure == "cost":
+            drawn[one.value] = Day(sums.nano_usd, 0, title)
+        else:
+            drawn[one.value] = Day(sums.prompt_tokens, sums.tokens - sums.prompt_tokens, title)
+    return draw(drawn, span.first, span.last, cost if measure == "cost" else _tokens)
 
-    def amounts(sums: Sums) -> tuple[int, int]:
-        return (sums.nano_usd, 0) if measure == "cost" else (sums.prompt_tokens, sums.tokens - sums.prompt_tokens)
 
-    top = max((sum(amounts(used[day])) for day in shown if day in used), default=0)
-    bars = []
-    for number, day in enumerate(shown):
-        if day in used:
-            lower, upper = (-(-amount * _HEIGHT // top) if top else 0 for amount in amounts(used[day]))
-            upper = max(0, min(upper, _HEIGHT - lower))
-            title = f"{day:%d %B %Y}: {used[day].tokens:,} tokens, {cost(used[day].nano_usd)}"
-            bars.append(Bar(number * _SLOT, lower, upper, title))
-    return Chart(bars, len(shown) * _SLOT, cost(top) if measure == "cost" else f"{top:,} tokens", first, span.last)
+def _tokens(amount: int) -> str:
+    return f"{amount:,} tokens"

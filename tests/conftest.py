@@ -156,7 +156,7 @@ def _past_the_audit() -> Iterator[None]:
     """SQLite empties tables row by row, which the audit's trigger forbids: it is away while tests empty them."""
     operations = SQLite.ops_class
     empty = operations.sql_flush
-    kept = import_module("accounts.migrations.0008_audit_append_only").SQLITE[1]
+    kept = import_module("accounts.migrations.0007_audit_append_only").SQLITE[1]
 
     def sql_flush(self: Any, *arguments: Any, **more: Any) -> list[str]:
         return ["DROP TRIGGER IF EXISTS audit_entries_kept", *empty(self, *arguments, **more), kept]

@@ -105,18 +105,19 @@ class AuditList(PersonView):
         """The audit log as far as it concerns the person, the latest first."""
         user = person(request)
         pages = Pages(("-at", "-id"))
-        rows: Any = pages.paginate_queryset(audit.concerning(user.pk), request, self)
+        rows: Any = pages.paginate_queryset(audit.about(user.pk), request, self)
         return pages.get_paginated_response([deed(row, user) for row in rows])
 
 
 def deed(row: AuditEntry, user: User) -> dict[str, Any]:
-    """An entry as its person sees it: staff have no names there."""
+    """An entry as its person sees it: staff have no names there, nor have others whom the person did something to."""
+    own = row.subject_id == user.pk
     by = "you" if row.actor_id == user.pk else "staff" if row.actor_id is not None else "site"
     return {
         "id": row.pk,
         "at": row.at,
         "action": row.action,
-        "target": row.target,
-        "reason": row.reason,
+        "target": row.target if own else "",
+        "reason": row.reason if own else "",
         "by": by,
     }

@@ -81,6 +81,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "oneai.kit.pages.page_context",
+                "content.banner.on_page",
             ],
         },
     }

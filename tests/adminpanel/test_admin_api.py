@@ -245,8 +245,8 @@ def test_a_person_sees_their_own_entries_without_the_names_of_staff() -> None:
     support.patch(f"quotas/{user.pk}", tokens=5, reason="a gift")
     audit.record(user.email, "api_key.created", user.pk, target="laptop", actor_id=user.pk)
     audit.record("somebody", "quota.set", make().pk)
-    seen = [audit.seen_by(entry, user.pk) for entry in audit.about(user.pk)]
-    assert [(row["actor"], row["action"]) for row in seen] == [("you", "api_key.created"), ("staff", "quota.set")]
+    seen = [deed(entry, user) for entry in audit.about(user.pk)]
+    assert [(row["by"], row["action"]) for row in seen] == [("you", "api_key.created"), ("staff", "quota.set")]
     assert support.user.email not in str(seen)
 
 

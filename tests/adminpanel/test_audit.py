@@ -33,10 +33,13 @@ def test_the_database_refuses_to_change_or_delete_an_entry(change: str) -> None:
 
 def test_an_erased_person_keeps_a_pseudonym_and_nothing_else_changes() -> None:
     user = make()
-    audit.record(user.email, "api_key.created", user.pk, target=user.email, reason="why")
-    assert audit.erase(user, "7f3a") == 2
-    entry = AuditEntry.objects.get()
-    assert (entry.actor_label, entry.target, entry.reason) == ("erased-7f3a", "erased-7f3a", "why")
+    audit.record(user.email, "api_key.created", user.pk, target=user.email, reason="why", details={"to": [user.email]})
+    audit.record("somebody", "quota.set", user.pk, reason=f"for {user.email}")
+    name = "7f3a@erased.invalid"
+    assert audit.erase(user.pk, user.email, name) == 2
+    made, given = AuditEntry.objects.order_by("action")
+    assert (made.actor_label, made.target, made.reason, made.details) == (name, name, "why", {"to": [name]})
+    assert (given.actor_label, given.reason) == ("somebody", f"for {name}")
 
 
 def test_entries_go_after_two_years_and_not_before() -> None:

@@ -1,6 +1,6 @@
 """The audit can only grow: the database refuses to change an entry, and to delete one within two years.
 
-The one change that passes is a pseudonym for somebody who was erased.
+The one change that passes puts the pseudonym of somebody who was erased (…@erased.invalid) into its words.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import Any
 from django.db import migrations
 
 _KEPT_DAYS = 730
-_SAME = ("id", "at", "actor_id", "action", "subject_id", "reason", "details", "request_id")
+_SAME = ("id", "at", "actor_id", "action", "subject_id", "request_id")
+_WORDS = ("actor_label", "target", "reason", "details")
+_ERASED = "%@erased.invalid%"
 
 SQLITE = (
     f"""CREATE TRIGGER audit_entries_unchanged BEFORE UPDATE ON audit_entries WHEN NOT (
       {" AND ".join(f'NEW."{name}" IS OLD."{name}"' for name in _SAME)}
-      AND (NEW.actor_label = OLD.actor_label OR NEW.actor_label LIKE 'erased-%')
-      AND (NEW.target = OLD.target OR NEW.target LIKE 'erased-%'))
+      AND {" AND ".join(f"(NEW.{name} IS OLD.{name} OR NEW.{name} LIKE '{_ERASED}')" for name in _WORDS)})
     BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
     f"""CREATE TRIGGER audit_entries_kept BEFORE DELETE ON audit_entries
     WHEN OLD.at > datetime('now', '-{_KEPT_DAYS} days')
@@ -35,8 +36,11 @@ POSTGRESQL = (
       END IF;
       IF NOT (
         {" AND ".join(f"NEW.{name} IS NOT DISTINCT FROM OLD.{name}" for name in _SAME)}
-        AND (NEW.actor_label = OLD.actor_label OR NEW.actor_label LIKE 'erased-%')
-        AND (NEW.target = OLD.target OR NEW.target LIKE 'erased-%')
+        AND {
+        " AND ".join(
+            f"(NEW.{name} IS NOT DISTINCT FROM OLD.{name} OR NEW.{name}::text LIKE '{_ERASED}')" for name in _WORDS
+        )
+    }
       ) THEN
         RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'insufficient_privilege';
       END IF;
@@ -60,5 +64,5 @@ def _run(sqlite: tuple[str, ...], postgresql: tuple[str, ...]) -> Any:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0004_teams")]
+    dependencies = [("accounts", "0006_closings")]
     operations = [migrations.RunPython(_run(SQLITE, POSTGRESQL), _run(SQLITE_BACK, POSTGRESQL_BACK))]
