@@ -1,30 +1,16 @@
-"""An invoice as a PDF. Letters that the usual font lacks come from others, which are read only when they are needed.
-
-Nothing is fetched: fonts are files of installed packages, and the text of a name or an address is only text.
-"""
+"""An invoice as a PDF. Nothing is fetched for it, and the text of a name or an address is only text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cache
-from importlib import resources
+from collections.abc import Iterator
 from typing import Final
 
-from fontTools.ttLib import TTFont
 from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout
 
 from billing.invoice_paper import Paper, Party
+from oneai.kit import pdf_fonts
 
-_FAMILY: Final = "Mukta"  # Latin and Devanagari
-_REGULAR: Final = ("fontpkg_mukta", "Mukta-Regular.ttf")
-_BOLD: Final = ("fontpkg_mukta", "Mukta-SemiBold.ttf")
-_OTHERS: Final = {
-    "Bengali": ("fontpkg_hind_siliguri", "HindSiliguri-Regular.ttf"),
-    "Tamil": ("fontpkg_noto_sans_tamil", "NotoSansTamil[wdth,wght].ttf"),
-    "Telugu": ("fontpkg_noto_sans_telugu", "NotoSansTelugu[wdth,wght].ttf"),
-    "Others": ("fontpkg_noto_sans", "NotoSans[wdth,wght].ttf"),  # Greek, Cyrillic, Vietnamese
-}
 _MARGIN: Final = 18.0  # mm
 _GREY: Final = 110
 _RULE: Final = 205
@@ -42,29 +28,6 @@ def render(paper: Paper) -> bytes:
     return bytes(pdf.output())
 
 
-def _file(font: tuple[str, str]) -> str:
-    return str(resources.files(font[0]) / "files" / font[1])
-
-
-@cache
-def _letters(font: tuple[str, str]) -> frozenset[int]:
-    """The characters that the font has."""
-    with TTFont(_file(font), lazy=True) as found:
-        return frozenset(found.getBestCmap())
-
-
-def _fonts_for(text: Iterable[str]) -> list[str]:
-    """The names among ``_OTHERS`` that have characters of ``text`` which the usual font lacks."""
-    missing = {ord(character) for part in text for character in part} - _letters(_REGULAR)
-    missing.discard(ord("\n"))
-    needed = []
-    for name, font in _OTHERS.items():
-        if missing & _letters(font):
-            needed.append(name)
-            missing -= _letters(font)
-    return needed
-
-
 def _texts(paper: Paper) -> Iterator[str]:
     for party in (paper.seller, paper.buyer):
         yield from (party.name, *party.lines, *(value for _, value in party.facts))
@@ -78,14 +41,7 @@ class _Sheet(FPDF):
     def __init__(self, paper: Paper) -> None:
         super().__init__(format="A4")
         self.paper = paper
-        self.set_text_shaping(True)
-        self.add_font(_FAMILY, "", _file(_REGULAR))
-        self.add_font(_FAMILY, "B", _file(_BOLD))
-        others = _fonts_for(_texts(paper))
-        for name in others:
-            self.add_font(name, "", _file(_OTHERS[name]))
-        if others:
-            self.set_fallback_fonts(others, exact_match=False)
+        pdf_fonts.use(self, _texts(paper))
         self.set_margin(_MARGIN)
         self.set_auto_page_break(True, 22)
         self.set_title(f"{paper.title} {paper.number}")
@@ -101,7 +57,7 @@ class _Sheet(FPDF):
         self.cell(self.epw / 2, 5, f"Page {self.page_no()} of {{nb}}", align="R")
 
     def _write(self, size: float, *, bold: bool = False, grey: bool = False) -> None:
-        self.set_font(_FAMILY, "B" if bold else "", size)
+        self.set_font(pdf_fonts.FAMILY, "B" if bold else "", size)
         self.set_text_color(_GREY if grey else 0)
 
     def head(self) -> None:
