@@ -40,27 +40,27 @@ def _outside_strings(body: bytes | bytearray) -> Iterator[bytes]:
         yield bare[:opening] if inside else bare
 
 
-def _check_shape(body: bytes | bytearray) -> None:
+def _check_shape(body: bytes | bytearray, most_values: int) -> None:
     values = depth = 0
     for bare in _outside_strings(body):
         values += bare.count(b"[") + bare.count(b"{") + bare.count(b",")
-        if values > MOST_VALUES:
-            raise Refusal("invalid_json", f"The body has more than {MOST_VALUES:,} values.")
+        if values > most_values:
+            raise Refusal("invalid_json", f"The body has more than {most_values:,} values.")
         for bracket in bare.translate(None, _NOT_BRACKETS):
             depth += _STEPS[bracket]
             if depth > MAX_DEPTH:
                 raise Refusal("invalid_json", f"The body nests deeper than {MAX_DEPTH} levels.")
 
 
-def read_json(body: bytes | bytearray) -> Any:
+def read_json(body: bytes | bytearray, *, most_values: int = MOST_VALUES) -> Any:
     """The JSON value in ``body``.
 
     Refusal ``invalid_json`` when it is not JSON, nests deeper than 32 levels, or has more than
-    100,000 values.
+    ``most_values`` values.
     """
     opened = body.count(b"[") + body.count(b"{")
-    if opened > MAX_DEPTH or (len(body) > MOST_VALUES and opened + body.count(b",") > MOST_VALUES):
-        _check_shape(body)  # some of them may stand in strings, as in any program text
+    if opened > MAX_DEPTH or (len(body) > most_values and opened + body.count(b",") > most_values):
+        _check_shape(body, most_values)  # some of them may stand in strings, as in any program text
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
