@@ -5,16 +5,21 @@ The one writer of a conversation's own columns outside of a turn (a turn moves i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from chat.models import Conversation, Message
+from chat import search
+from chat.models import Conversation, Message, SharedSnapshot
+from chat.search import Search
 from oneai.kit import clock, rows
 
+KEPT_IN_BIN: Final = timedelta(days=30)
+AT_ONCE: Final = 20
 DEEPEST: Final = 100_000
 """More messages in a row than any conversation has: ends a path whose data go round in a circle."""
 
@@ -82,12 +87,12 @@ def listed(user_id: UUID) -> QuerySet[Conversation]:
     return Conversation.objects.filter(user_id=user_id, deleted_at=None, temporary=False)
 
 
-def containing(found: QuerySet[Conversation], user_id: UUID, text: str) -> QuerySet[Conversation]:
-    """Those of ``found``, all of one person, with ``text`` in the title or in a message, whatever its case."""
-    # The person is named once more for the planner: it may turn the condition round, and then
-    # it must search their messages and not everybody's.
-    said = Message.objects.filter(conversation=OuterRef("pk"), user_id=user_id, content__icontains=text)
-    return found.filter(Q(title__icontains=text) | Exists(said))
+def containing(found: QuerySet[Conversation], wanted: Search) -> QuerySet[Conversation]:
+    """Those of ``found``, all of one person, with what is sought in the title or in one message."""
+    in_title = Q()
+    for word in wanted.text.split():
+        in_title &= Q(title__icontains=word)
+    return found.filter(in_title | Q(pk__in=wanted.conversations()))
 
 
 def tagged(found: QuerySet[Conversation], tag: str) -> QuerySet[Conversation]:
@@ -109,7 +114,10 @@ def create(user_id: UUID, values: Mapping[str, Any]) -> Conversation:
 
 
 def change(conversation: Conversation, values: Mapping[str, Any]) -> Conversation:
-    """Write ``values`` (column to value) and nothing else: a turn that runs meanwhile loses nothing."""
+    """Write ``values`` (attribute to value, ``folder_id`` for the folder) and nothing else.
+
+    A turn that runs meanwhile loses nothing.
+    """
     if values:
         columns = dict(values) | {"updated_at": clock.now()}
         if "title" in columns:
@@ -120,15 +128,34 @@ def change(conversation: Conversation, values: Mapping[str, Any]) -> Conversatio
     return conversation
 
 
-def put_in_bin(conversation: Conversation) -> None:
-    """Hide the conversation; ``take_out_of_bin`` undoes it."""
+def put_in_bin(ids: Sequence[UUID]) -> None:
+    """Hide conversations; ``take_out_of_bin`` undoes it, but for their links, which end."""
     at = clock.now()
-    Conversation.objects.filter(pk=conversation.pk, deleted_at=None).update(deleted_at=at, updated_at=at)
+    with transaction.atomic():
+        Conversation.objects.filter(pk__in=ids, deleted_at=None).update(deleted_at=at, updated_at=at)
+        SharedSnapshot.objects.filter(conversation_id__in=ids).delete()
+        search.forget(ids)
 
 
-def take_out_of_bin(conversation: Conversation) -> Conversation:
-    """Show a deleted conversation again; one that was not deleted stays as it is."""
-    if conversation.deleted_at is not None:
-        Conversation.objects.filter(pk=conversation.pk).update(deleted_at=None, updated_at=clock.now())
-        conversation.deleted_at = None
-    return conversation
+def take_out_of_bin(ids: Sequence[UUID]) -> None:
+    """Show deleted conversations again; one that was not deleted stays as it is."""
+    with transaction.atomic():
+        back = Conversation.objects.filter(pk__in=ids).exclude(deleted_at=None)
+        found = list(back.values_list("pk", flat=True))
+        back.filter(pk__in=found).update(deleted_at=None, updated_at=clock.now())
+        search.learn_again(found)
+
+
+def empty_bin() -> int:
+    """Delete for good what was put in the bin thirty days ago; returns how many conversations went.
+
+    What was used for them stays in the ledger. One whose answer is still being written waits.
+    """
+    late = Conversation.objects.filter(deleted_at__lt=clock.now() - KEPT_IN_BIN)
+    late = late.exclude(Exists(Message.objects.filter(conversation=OuterRef("pk"), status="streaming")))
+    ids = list(late.order_by("deleted_at").values_list("pk", flat=True)[:AT_ONCE])
+    for pk in ids:  # each on its own: on SQLite nobody else writes meanwhile
+        with transaction.atomic():
+            Message.objects.filter(conversation_id=pk).update(parent_message=None)
+            Conversation.objects.filter(pk=pk, deleted_at__lt=clock.now() - KEPT_IN_BIN).delete()
+    return len(ids)

@@ -234,6 +234,17 @@ def _build() -> MarkdownIt:
 _MARKDOWN: Final = _build()
 
 
+def parse(text: str) -> list[Token] | None:
+    """The parts of ``text`` for those who draw it themselves; None when it is to be shown as it is."""
+    if len(text) > _RENDER_LIMIT:
+        return None
+    try:
+        return _MARKDOWN.parse(_bracket_math(text))
+    except Exception as error:  # as in render
+        log.warning("markdown_failed", error=type(error).__name__, length=len(text))
+        return None
+
+
 def _plain(text: str) -> str:
     return sanitise(f"<p>{escape(text)}</p>")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Lower
 
 from oneai.kit.clock import now, uuid7
 
@@ -240,6 +241,22 @@ class ModelClass(models.Model):
         return self.name
 
 
+class Folder(models.Model):
+    """A drawer that a person keeps conversations in. Names are unique for the person, whatever their case."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="folders")
+    name = models.CharField(max_length=60)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        db_table = "folders"
+        constraints = [models.UniqueConstraint(F("user"), Lower("name"), name="folders_one_of_a_name")]
+
+    def __str__(self) -> str:
+        return f"folder {self.pk}"
+
+
 class Conversation(models.Model):
     """A person's conversation: a tree of messages and the leaf that is shown."""
 
@@ -251,6 +268,9 @@ class Conversation(models.Model):
     title_tried_at = models.DateTimeField(null=True, blank=True)
     model = models.CharField(max_length=200, blank=True)
     system = models.TextField(blank=True)
+    folder = models.ForeignKey(
+        Folder, on_delete=models.SET_NULL, null=True, blank=True, related_name="conversations", db_index=False
+    )
     tags = models.JSONField(default=list, blank=True)
     pinned = models.BooleanField(default=False)
     archived = models.BooleanField(default=False)
@@ -270,6 +290,9 @@ class Conversation(models.Model):
                 F("user"), F("last_message_at").desc(), condition=Q(deleted_at=None), name="conversations_recent"
             ),
             models.Index(fields=["created_at"], name="conversations_newest"),  # for those that want a title
+            # A conversation that begins is in no folder and not deleted: neither costs its turn anything.
+            models.Index(fields=["folder"], condition=Q(folder__isnull=False), name="conversations_in_folders"),
+            models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="conversations_in_bin"),
         ]
 
     def __str__(self) -> str:
@@ -321,6 +344,59 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.pk}"
+
+
+class SearchEntry(models.Model):
+    """A message in the index of full-text search. Triggers make and delete these rows (``chat.search_schema``).
+
+    ``waiting``: its words are not in the index yet. The words are in a column of their own on PostgreSQL, and in
+    an FTS5 table with the rowid ``id`` on SQLite.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    message_id = models.UUIDField(unique=True)
+    conversation_id = models.UUIDField()
+    user_id = models.UUIDField()
+    waiting = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "search_entries"
+        indexes = [models.Index(fields=["user_id"], condition=Q(waiting=True), name="search_entries_waiting")]
+
+    def __str__(self) -> str:
+        return f"words of {self.message_id}"
+
+
+class SharedSnapshot(models.Model):
+    """What a share link shows: the branch of a conversation as it was when it was shared, and on which terms.
+
+    ``token_digest`` finds it; the token itself is worked out from ``token_seed`` (``chat.sharing``) and stored
+    nowhere. ``messages`` has ``{"role", "content", "html", "model"}`` each, the oldest first, its HTML of
+    ``html_version``.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="shared")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="shared")
+    token_digest = models.CharField(max_length=64, unique=True)
+    token_seed = models.CharField(max_length=32)
+    title = models.CharField(max_length=200, blank=True)
+    system = models.TextField(blank=True)
+    messages = models.JSONField(default=list)
+    html_version = models.PositiveSmallIntegerField(default=0)
+    include_system = models.BooleanField(default=False)
+    allow_continue = models.BooleanField(default=False)
+    password = models.CharField(max_length=128, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    views = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=now, editable=False)
+    frozen_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "shared_snapshots"
+
+    def __str__(self) -> str:
+        return f"snapshot {self.pk}"
 
 
 class Turn(models.Model):

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.doors import ScopedView, principal
-from chat import branches, conversations
-from chat.access import conversation_for
-from chat.api.shapes import ConversationChange, ConversationShape, ConversationTitle, NewConversation
+from chat import branches, bulk, conversations, folders
+from chat.access import conversation_for, id_from
+from chat.api.shapes import (
+    BulkDeed,
+    BulkResult,
+    ConversationChange,
+    ConversationShape,
+    ConversationTitle,
+    FoundConversationShape,
+    NewConversation,
+)
 from chat.models import Conversation
+from chat.search import Search, in_time
+from chat.search_words import Part
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, flag_parameter, read_body, text_parameter
 from oneai.kit.paging import PAGE_PARAMETERS, Pages, any_text
@@ -32,6 +45,33 @@ def conversation_response(conversation: Conversation, status: int = 200) -> Resp
     return Response(ConversationShape(conversation).data, status=status)
 
 
+def _folder(user_id: UUID, folder_id: str) -> UUID:
+    """The id of a folder of the person. Refusal ``not_found`` that names the field."""
+    try:
+        return folders.folder_for(user_id, folder_id).pk
+    except Refusal as refusal:
+        raise Refusal("not_found", param="folder") from refusal
+
+
+def _highlights(search: Search, found: Sequence[Conversation]) -> list[list[dict[str, Any]]]:
+    """For each of ``found`` where the search hit: in the title, in the message that was said last."""
+    said = search.newest_in([one.pk for one in found])
+    marked = []
+    for one in found:
+        message = said.get(one.pk)
+        places: list[tuple[str, UUID | None, list[Part]]] = [("title", None, search.excerpt(one.title))]
+        if message is not None:
+            places.append(("content", message.pk, search.excerpt(message.content)))
+        marked.append(
+            [
+                {"field": field, "message_id": pk, "parts": [asdict(part) for part in parts]}
+                for field, pk, parts in places
+                if parts
+            ]
+        )
+    return marked
+
+
 class ConversationList(ScopedView):
     """A person's conversations."""
 
@@ -41,30 +81,47 @@ class ConversationList(ScopedView):
     @extend_schema(
         operation_id="conversations_list",
         parameters=[
-            OpenApiParameter("q", str, description="Part of the title or of a message, up to 200 characters."),
+            OpenApiParameter(
+                "q", str, description="Beginnings of words of one message, or parts of the title; up to 200 characters."
+            ),
+            OpenApiParameter("folder", str, description="A folder's id, or `none`."),
             OpenApiParameter("tag", str),
             OpenApiParameter("archived", bool),
             OpenApiParameter("pinned", bool),
             OpenApiParameter("sort", str, enum=list(SORTS), default="-last_message_at"),
             *PAGE_PARAMETERS,
         ],
-        responses=ConversationShape(many=True),
+        responses=FoundConversationShape(many=True),
     )
     def get(self, request: Request) -> Response:
-        """The person's conversations, the last used one first. Deleted and temporary ones are left out."""
+        """The person's conversations, the last used one first. Deleted and temporary ones are left out.
+
+        With ``q`` each says in ``highlights`` where it was found.
+        """
         order = choice_parameter(request, "sort", SORTS, "-last_message_at")
-        found = conversations.listed(principal(request).user_id)
+        user_id = principal(request).user_id
+        found = conversations.listed(user_id)
         for name in ("archived", "pinned"):
             wanted = flag_parameter(request, name)
             if wanted is not None:
                 found = found.filter(**{name: wanted})
         if tag := text_parameter(request, "tag"):
             found = conversations.tagged(found, tag)
-        if q := text_parameter(request, "q"):
-            found = conversations.containing(found, principal(request).user_id, q)
+        if folder := text_parameter(request, "folder"):
+            found = found.filter(folder=None if folder == "none" else _folder(user_id, folder))
         pages = Pages(order, any_text if order[0].endswith("title") else None)
-        page: Any = pages.paginate_queryset(found, request, self)
-        return pages.get_paginated_response(ConversationShape(page, many=True).data)
+        q = text_parameter(request, "q")
+        if not q:
+            page: Any = pages.paginate_queryset(found, request, self)
+            return pages.get_paginated_response(ConversationShape(page, many=True).data)
+        search = Search.of(user_id, q)
+        with in_time():
+            page = pages.paginate_queryset(conversations.containing(found, search), request, self)
+            shown = [
+                {**ConversationShape(row).data, "highlights": marks}
+                for row, marks in zip(page, _highlights(search, page), strict=True)
+            ]
+        return pages.get_paginated_response(shown)
 
     @extend_schema(operation_id="conversations_create", request=NewConversation, responses={201: ConversationShape})
     def post(self, request: Request) -> Response:
@@ -88,6 +145,9 @@ class ConversationDetail(ScopedView):
         """Change what is given. ``active_message_id`` shows the branch through that message, to its newest end."""
         conversation = conversation_for(principal(request), conversation_id)
         values = read_body(ConversationChange, request)
+        if "folder" in values:
+            folder = values.pop("folder")
+            values["folder_id"] = _folder(principal(request).user_id, folder) if folder else None
         shown = values.pop("active_message_id", None)
         if shown is None:
             return conversation_response(conversations.change(conversation, values))
@@ -98,8 +158,8 @@ class ConversationDetail(ScopedView):
 
     @extend_schema(operation_id="conversations_delete", responses={204: None})
     def delete(self, request: Request, conversation_id: str) -> Response:
-        """Put the conversation in the bin; ``restore`` takes it out again."""
-        conversations.put_in_bin(conversation_for(principal(request), conversation_id))
+        """Put the conversation in the bin for thirty days; ``restore`` takes it out again. Its link ends."""
+        conversations.put_in_bin([conversation_for(principal(request), conversation_id).pk])
         return Response(status=204)
 
 
@@ -127,4 +187,39 @@ class ConversationRestore(ScopedView):
     def post(self, request: Request, conversation_id: str) -> Response:
         """Undo the deletion of a conversation."""
         conversation = conversation_for(principal(request), conversation_id, deleted=True)
-        return conversation_response(conversations.take_out_of_bin(conversation))
+        conversations.take_out_of_bin([conversation.pk])
+        return conversation_response(conversation_for(principal(request), conversation.pk))
+
+
+class ConversationBulk(ScopedView):
+    """One deed on many conversations."""
+
+    scope = "conversations"
+
+    @extend_schema(operation_id="conversations_bulk", request=BulkDeed, responses=BulkResult)
+    def post(self, request: Request) -> Response:
+        """Archive, pin, move, tag, delete or restore up to 100 conversations at once."""
+        values = read_body(BulkDeed, request)
+        for name in ("ids", "action"):
+            if name not in values:
+                raise Refusal("missing_required_parameter", param=name)
+        user_id, deed, tag = principal(request).user_id, values["action"], values.get("tag", "")
+        asked = list(dict.fromkeys(values["ids"]))
+        if not 1 <= len(asked) <= bulk.MOST:
+            raise Refusal("invalid_value", f"Must be 1 to {bulk.MOST} ids.", param="ids")
+        if deed in ("tag", "untag") and not tag:
+            raise Refusal("missing_required_parameter", param="tag")
+        if deed == "move" and "folder" not in values:
+            raise Refusal("missing_required_parameter", param="folder")
+        folder_id = _folder(user_id, values["folder"]) if deed == "move" and values["folder"] else None
+        ids = {pk: text for text in asked if (pk := _id_or_none(text)) is not None}
+        changed = bulk.do(user_id, list(ids), deed, folder_id=folder_id, tag=tag)
+        done = {ids[pk] for pk in changed}
+        return Response({"changed": changed, "not_found": [text for text in asked if text not in done]})
+
+
+def _id_or_none(text: str) -> UUID | None:
+    try:
+        return id_from(text)
+    except Refusal:
+        return None

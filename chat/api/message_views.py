@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,17 +15,16 @@ from rest_framework.response import Response
 from accounts.api.doors import ScopedView, principal
 from chat import branches, conversations, requests
 from chat.access import conversation_for
-from chat.api.shapes import MESSAGE_COLUMNS, MessageContent, MessageShape
+from chat.api.shapes import MESSAGE_COLUMNS, FoundMessageShape, MessageContent, MessageShape
 from chat.models import Conversation, Message
+from chat.search import Search, in_time
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, flag_parameter, moment_parameter, text_parameter
 from oneai.kit.paging import PAGE_PARAMETERS, Pages, list_response, slice_of
 
+_NEWEST_FIRST: Final = ("-created_at", "-id")
 ROLES: Final = {"": "", "user": "user", "assistant": "assistant"}
-_SEARCH: Final = [
-    OpenApiParameter("model", str, description="Answers of this model only."),
-    OpenApiParameter("q", str, description="Part of the text, up to 200 characters."),
-]
+_MODEL: Final = OpenApiParameter("model", str, description="Answers of this model only.")
 
 
 class ConversationMessages(ScopedView):
@@ -38,7 +38,8 @@ class ConversationMessages(ScopedView):
         parameters=[
             OpenApiParameter("tree", bool, description="All branches, not just the one that is shown."),
             OpenApiParameter("role", str, enum=["user", "assistant"]),
-            *_SEARCH,
+            _MODEL,
+            OpenApiParameter("q", str, description="Part of the text, up to 200 characters."),
             *PAGE_PARAMETERS,
         ],
         responses=MessageShape(many=True),
@@ -111,13 +112,17 @@ class History(ScopedView):
             OpenApiParameter("from", str, description="A date or a time in ISO 8601, the first included."),
             OpenApiParameter("to", str, description="A date or a time in ISO 8601, the last included."),
             OpenApiParameter("conversation", str, description="The id of one conversation."),
-            *_SEARCH,
+            _MODEL,
+            OpenApiParameter("q", str, description="Beginnings of words, all of which must be there."),
             *PAGE_PARAMETERS,
         ],
-        responses=MessageShape(many=True),
+        responses=FoundMessageShape(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Messages of all conversations that are not deleted, the newest first."""
+        """Messages of all conversations that are not deleted, the newest first.
+
+        With ``q`` each has in ``highlights`` the piece of its text in which the words are.
+        """
         who = principal(request)
         found = Message.objects.filter(
             user_id=who.user_id, conversation__deleted_at=None, conversation__temporary=False
@@ -128,5 +133,15 @@ class History(ScopedView):
             found = found.filter(created_at__gte=start)
         if end := moment_parameter(request, "to", end=True):
             found = found.filter(created_at__lte=end)
-        found = _narrowed(found, text_parameter(request, "model"), text_parameter(request, "q"))
-        return _pages(self, request, found, ("-created_at", "-id"))
+        found = _narrowed(found, text_parameter(request, "model"), "")
+        q = text_parameter(request, "q")
+        if not q:
+            return _pages(self, request, found, _NEWEST_FIRST)
+        search, pages = Search.of(who.user_id, q), Pages(_NEWEST_FIRST)
+        with in_time():
+            page: Any = pages.paginate_queryset(search.messages(found).only(*MESSAGE_COLUMNS), request, self)
+        shown = [
+            {**MessageShape(row).data, "highlights": [asdict(part) for part in search.excerpt(row.content)]}
+            for row in page
+        ]
+        return pages.get_paginated_response(shown)

@@ -7,11 +7,11 @@ from typing import Any, Final
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from chat import catalog
-from chat.models import Conversation, Message
+from chat import bulk, catalog
+from chat.models import Conversation, Folder, Message
 from chat.requests import LONGEST_MESSAGE, LONGEST_SYSTEM
 from oneai.kit.errors import Refusal
-from oneai.kit.fields import Body, Flag, Metadata, Tags, Text
+from oneai.kit.fields import Body, Flag, Metadata, Tags, Text, Texts
 
 MESSAGE_COLUMNS: Final = (
     "id", "role", "content", "status", "model_id", "parent_message_id", "finish_reason", "tokens_used",
@@ -54,7 +54,7 @@ class ConversationShape(serializers.Serializer[Conversation]):
     title = serializers.CharField(help_text="Empty until there is one.")
     model = EmptyIsNull(help_text="What the next message is sent to unless it says otherwise.")
     system = EmptyIsNull()
-    folder = serializers.UUIDField(allow_null=True, read_only=True, default=None)
+    folder = serializers.UUIDField(source="folder_id", allow_null=True)
     tags = serializers.ListField(child=serializers.CharField())
     pinned = serializers.BooleanField()
     archived = serializers.BooleanField()
@@ -72,6 +72,27 @@ class ConversationShape(serializers.Serializer[Conversation]):
         return shown
 
 
+class PartShape(serializers.Serializer[Any]):
+    """A piece of an excerpt; ``match`` where it is what was sought."""
+
+    text = serializers.CharField()
+    match = serializers.BooleanField()
+
+
+class HighlightShape(serializers.Serializer[Any]):
+    """Where something was found: in the title, or in the message that is named."""
+
+    field = serializers.ChoiceField(choices=["title", "content"])
+    message_id = serializers.UUIDField(allow_null=True)
+    parts = PartShape(many=True)
+
+
+class FoundConversationShape(ConversationShape):
+    """A conversation of a list; ``highlights`` is there when the list was searched with ``q``."""
+
+    highlights = HighlightShape(many=True, required=False)
+
+
 class MessageShape(serializers.Serializer[Message]):
     """A message: what was asked, or what a model answered."""
 
@@ -86,6 +107,45 @@ class MessageShape(serializers.Serializer[Message]):
     usage = UsageShape(allow_null=True)
     attachments = serializers.ListField(child=serializers.DictField(), read_only=True, default=list)
     created_at = serializers.DateTimeField()
+
+
+class FoundMessageShape(MessageShape):
+    """A message of a list; ``highlights`` is there when the list was searched with ``q``."""
+
+    highlights = PartShape(many=True, required=False)
+
+
+class FolderShape(serializers.Serializer[Folder]):
+    """A folder, and how many conversations are in it."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    conversation_count = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class FolderName(Body):
+    """What a folder is called."""
+
+    name = Text(max_length=60)
+
+
+class BulkDeed(Body):
+    """What is to be done to which conversations."""
+
+    ids = Texts(help_text="Up to 100 ids of conversations.")
+    action = serializers.ChoiceField(choices=bulk.DEEDS)
+    folder = Text(
+        max_length=36, required=False, allow_blank=True, help_text="Where ``move`` puts them; empty: nowhere."
+    )
+    tag = Text(max_length=50, required=False, help_text="For ``tag`` and ``untag``.")
+
+
+class BulkResult(serializers.Serializer[Any]):
+    """Which conversations it was done to; those of ``not_found`` are not yours, or are not there."""
+
+    changed = serializers.ListField(child=serializers.UUIDField())
+    not_found = serializers.ListField(child=serializers.CharField())
 
 
 class MessageContent(Body):
@@ -182,6 +242,7 @@ class ConversationChange(Body):
     pinned = Flag(required=False)
     archived = Flag(required=False)
     tags = Tags(required=False)
+    folder = Text(max_length=36, required=False, allow_blank=True, help_text="A folder of yours; empty: in none.")
     metadata = Metadata(required=False)
     active_message_id = Text(max_length=36, required=False, help_text="A message of this conversation.")
 

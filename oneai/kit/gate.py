@@ -35,6 +35,7 @@ log = structlog.get_logger("access")
 
 API_PREFIXES: Final = ("/api/", "/v1/")
 ADMIN: Final = "/admin/"
+PRIVATE: Final = ("/c", "/s/", "/admin", "/accounts", "/settings")  # kept by no cache, errors included
 PAYING: Final = ("/billing/pay/", "/billing/method/")  # pages that open Razorpay's window
 LETTERS: Final = "/admin/billing/notice/shown/"  # mails as HTML, in a frame of the desk
 
@@ -320,7 +321,7 @@ class Gate:
         kept += policy
         if not has_referrer:
             kept.append((b"referrer-policy", b"strict-origin-when-cross-origin"))
-        if not has_cache and (signed_in or is_api(path) or path.startswith(("/c", "/admin", "/accounts", "/settings"))):
+        if not has_cache and (signed_in or is_api(path) or path.startswith(PRIVATE)):
             kept.append((b"cache-control", b"no-store, private"))
         kept += self.policy.cors(path, origin)
         if connections.last_answer:

@@ -242,6 +242,7 @@ SPECTACULAR_SETTINGS = {
         "UsageSource": "quotas.models.UsageRecord.Source",
         "PriceSource": "chat.models.ModelPrice.Source",
         "LedgerEntryKind": "quotas.models.LedgerEntry.Kind",
+        "MessageShapeStatusEnum": "chat.models.Message.Status",
         "InvoiceKind": "billing.models.InvoiceKind",
         "WhenEnum": "billing.api.subscription_shapes.WHEN",
         "RoleEnum": "accounts.models.Role",

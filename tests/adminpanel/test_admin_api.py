@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import URLPattern
 
 from accounts import apikeys, audit
+from accounts.api.device_views import deed
 from accounts.models import AuditEntry, User
 from accounts.permissions import TABLE
 from adminpanel.api.urls import urlpatterns

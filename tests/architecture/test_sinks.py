@@ -18,6 +18,8 @@ KNOWN: dict[str, str] = {
     "accounts/templates/accounts/email/team_removed_message.txt": "a plain-text mail: nothing in it is read as HTML",
     "accounts/templates/accounts/email/team_role_message.txt": "a plain-text mail: nothing in it is read as HTML",
     "frontend/src/chat/canonical.ts": "HTML of our own origin that the server has sanitised as its last step",
+    "chat/exporting/documents.py": "an answer in an exported page, which the sanitiser has just made from Markdown",
+    "chat/share_pages.py": "an answer of a shared copy, which the sanitiser made from Markdown",
     "chat/shown.py": "the answer as HTML, which the sanitiser has just made from Markdown",
     "templates/account/email/base_message.txt": "a plain-text mail: nothing in it is read as HTML",
     "templates/billing/email/letter.txt": "a plain-text mail: nothing in it is read as HTML",

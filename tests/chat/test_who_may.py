@@ -11,21 +11,31 @@ from django.urls import URLPattern
 
 from accounts.models import User
 from accounts.tokens import issue_access
+from chat import sharing
 from chat.api import urls, v1_urls
-from chat.models import Conversation
+from chat.models import Conversation, Folder
 from oneai.kit import clock
 from tests.chat.people import Api, api_of, conversation, message
 from tests.chat.upstream_catalogue import UpstreamCatalogue
 
 pytestmark = pytest.mark.django_db
 
-# (method, path, body, scope, what the owner gets). {id} is a conversation, and its message has the same id.
+MAPPED = {"message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Hello"]}}}
+# (method, path, body, what the owner gets). {id} is a conversation, and its message and its folder have the same id.
 OWNED: list[tuple[str, str, Any, int]] = [
     ("GET", "/api/conversations/{id}", None, 200),
     ("PATCH", "/api/conversations/{id}", {"title": "x"}, 200),
     ("DELETE", "/api/conversations/{id}", None, 204),
     ("PATCH", "/api/conversations/{id}/title", {"title": "x"}, 200),
     ("POST", "/api/conversations/{id}/restore", None, 200),
+    ("GET", "/api/conversations/{id}/share", None, 200),
+    ("POST", "/api/conversations/{id}/share", {}, 200),
+    ("DELETE", "/api/conversations/{id}/share", None, 204),
+    ("GET", "/api/conversations/{id}/export?format=txt", None, 200),
+    ("GET", "/api/folders/{id}", None, 200),
+    ("PATCH", "/api/folders/{id}", {"name": "x"}, 200),
+    ("DELETE", "/api/folders/{id}", None, 204),
+    ("GET", "/api/conversations?folder={id}", None, 200),
     ("GET", "/api/conversations/{id}/messages", None, 200),
     ("GET", "/api/conversations/{id}/messages?tree=1", None, 200),
     ("GET", "/api/chat/history?conversation={id}", None, 200),
@@ -36,6 +46,10 @@ OWNED: list[tuple[str, str, Any, int]] = [
 OTHERS: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/api/conversations", None, 200, "conversations"),
     ("POST", "/api/conversations", {}, 201, "conversations"),
+    ("POST", "/api/conversations/import", [{"mapping": {"x": MAPPED}}], 201, "conversations"),
+    ("POST", "/api/conversations/bulk", {"ids": ["x"], "action": "pin"}, 200, "conversations"),
+    ("GET", "/api/folders", None, 200, "conversations"),
+    ("POST", "/api/folders", {"name": "x"}, 201, "conversations"),
     ("GET", "/api/chat/history", None, 200, "conversations"),
     ("GET", "/api/chat/models", None, 200, "models"),
     ("GET", "/v1/models", None, 200, "models"),
@@ -58,6 +72,8 @@ def test_every_route_is_in_the_matrix() -> None:
 def talk(alice: User) -> Conversation:
     made = conversation(alice, "Secret title")
     message(made, "Secret text", id=made.pk)
+    sharing.share(made, {})
+    Folder.objects.create(id=made.pk, user=alice, name="Secret folder")
     return made
 
 
