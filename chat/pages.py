@@ -6,65 +6,21 @@ depend on how long the conversation or the list of conversations is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from chat import access, branches, conversations, plain_send, receipts
+from chat import access, branches, conversations, plain_send, receipts, side_list
 from chat.models import AIModel, Conversation, Message
 from chat.shown import KEPT, MESSAGE_FIELDS, ShownMessage, shown
-from oneai.kit.clock import now
 
-LISTED: Final = 50
 SHOWN: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Conversations of one stretch of time."""
-
-    name: str
-    items: list[Conversation]
-
-
-def _grouped(rows: Iterable[Conversation], at: datetime) -> list[Group]:
-    """By age, as a person thinks of it; the list comes newest first."""
-    today = at.date()
-    groups: list[Group] = []
-    for conversation in rows:
-        day = (conversation.last_message_at or conversation.created_at).date()
-        if day >= today:
-            name = "Today"
-        elif day == today - timedelta(days=1):
-            name = "Yesterday"
-        elif day > today - timedelta(days=7):
-            name = "This week"
-        elif day > today - timedelta(days=30):
-            name = "This month"
-        else:
-            name = f"{day:%B %Y}"
-        if not groups or groups[-1].name != name:
-            groups.append(Group(name, []))
-        groups[-1].items.append(conversation)
-    return groups
-
-
-def _listed(user_id: UUID, query: str) -> list[Conversation]:
-    rows = conversations.listed(user_id).filter(archived=False)
-    if query:
-        rows = rows.filter(title__icontains=query)
-    recent = rows.order_by(F("last_message_at").desc(nulls_last=True), "-id")
-    return list(recent.only("id", "title", "last_message_at", "created_at")[: LISTED + 1])
 
 
 def _default_model(preferences: dict[str, Any], conversation: Conversation | None) -> str:
@@ -100,8 +56,9 @@ def _thread(conversation: Conversation, before: UUID | None = None) -> dict[str,
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
     """The chat: an empty one, or a conversation with the last of its messages.
 
-    ``?q=`` filters the list by title; ``?before=<message id>`` shows the messages above that one;
-    ``?part=thread`` gives the messages alone; ``?choose`` lists the models for a browser without scripts.
+    ``?q=`` searches the list, ``?view=`` chooses a folder or ``archived``; ``?before=<message id>`` shows the
+    messages above that one; ``?part=thread`` gives the messages alone; ``?choose`` lists the models for a
+    browser without scripts.
     """
     user = request.user
     assert user.is_authenticated
@@ -109,16 +66,13 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     thread = _thread(conversation, _as_uuid(request.GET.get("before"))) if conversation else {}
     if conversation and _wants_thread(request):
         return render(request, "chat/thread.html", thread)
-    query = request.GET.get("q", "").strip()[:200]
-    listed = _listed(user.pk, query)
+    listed = side_list.read(user.pk, request.GET.get("q", ""), request.GET.get("view", ""))
     return render(
         request,
         "chat/page.html",
         thread
+        | listed
         | {
-            "groups": _grouped(listed[:LISTED], now()),
-            "more": len(listed) > LISTED,
-            "query": query,
             "default_model": _default_model(user.preferences or {}, conversation),
             "models": plain_send.offered() if "choose" in request.GET else [],
             "running": _running(thread.get("messages", [])),

@@ -43,6 +43,7 @@ listenToKeys({
   again: () => pressLast(thread, "again"),
   editLast: () => pressLast(thread, "edit"),
   pickModel: () => desk.picker.toggle(),
+  search: () => desk.sidebar.focusSearch(),
   help: () => byId<HTMLDialogElement>("keys").showModal(),
 });
 byId("keys-open").addEventListener("click", () => byId<HTMLDialogElement>("keys").showModal());

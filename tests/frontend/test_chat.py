@@ -168,8 +168,13 @@ def test_a_conversation_is_renamed_and_deleted(chat: Page, live_site: Site) -> N
     gone = chat.url
     chat.locator(".side__item").first.get_by_role("button").click()
     chat.get_by_role("menuitem", name="Delete").click()
-    chat.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(chat).to_have_url(f"{live_site.url}/c")
+    expect(chat.locator("#toast-text")).to_have_text("Deleted “A better name”.")
+    chat.get_by_role("button", name="Undo").click()
+    expect(chat.locator(".side__item").first).to_contain_text("A better name")
+    chat.locator(".side__item").first.get_by_role("button").click()
+    chat.get_by_role("menuitem", name="Delete").click()
+    expect(chat.locator("#toast-text")).to_be_visible()
     response = chat.goto(gone)
     assert response is not None
     assert response.status == 404

@@ -53,7 +53,9 @@ export class Desk implements TurnHost {
       if (event.data === this.conversationId && idle && !this.#partial) void this.reload();
     });
     this.#thread.finish();
-    this.scroller.toEnd();
+    const named = location.hash.startsWith("#m-") ? document.getElementById(location.hash.slice(1)) : null;
+    if (named) named.scrollIntoView();
+    else this.scroller.toEnd();
     this.#attach();
     if (this.#partial) this.#thread.rest(true);
   }
@@ -64,6 +66,7 @@ export class Desk implements TurnHost {
     if (this.conversationId !== id) {
       this.conversationId = id;
       history.replaceState(null, "", `/c/${id}`);
+      byId("bar").removeAttribute("data-new");
     }
     this.composer.committed(id);
     this.composer.stoppable = true;

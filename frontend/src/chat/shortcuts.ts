@@ -8,6 +8,7 @@ export interface Commands {
   again(): void;
   editLast(): void;
   pickModel(): void;
+  search(): void;
   help(): void;
 }
 
@@ -29,6 +30,7 @@ export function listenToKeys(commands: Commands): void {
     else if (event.shiftKey && event.code === "KeyC") commands.copyAnswer();
     else if (event.shiftKey && event.code === "KeyE") commands.again();
     else if (event.shiftKey && event.code === "KeyI") commands.editLast();
+    else if (!event.shiftKey && event.code === "KeyK") commands.search();
     else if (!event.shiftKey && event.code === "Slash") commands.help();
     else return;
     event.preventDefault();

@@ -1,24 +1,26 @@
-/** The list of conversations: more of it on demand, rename, delete, a new one on top. */
-import { call, Refused } from "./api.ts";
-import { announce, byId, el, icon } from "./dom.ts";
+/** The list of conversations: by time, by folder, or what a search finds; more of it on demand. */
+import { call } from "./api.ts";
+import { announce, byId, el } from "./dom.ts";
 import { sameOrigin } from "./models.ts";
-
-interface Listed {
-  id: string;
-  title?: string | null;
-  created_at: string;
-  last_message_at?: string | null;
-}
+import { describe } from "./refusals.ts";
+import { Item, made, type Row, UNTITLED } from "./side-item.ts";
+import { ItemMenu } from "./side-menu.ts";
+import { Selection } from "./side-select.ts";
+import { listenToTools } from "./side-tools.ts";
+import { startToasts } from "./toast.ts";
 
 interface Page {
-  results: Listed[];
+  results: Row[];
   next?: string | null;
 }
 
-const UNTITLED = "Untitled";
 const DAY = 86_400_000;
+const TYPING_MS = 200;
+const PINNED = "Pinned";
 
-function groupName(at: Date): string {
+function groupName(item: Item): string {
+  if (item.is("pinned")) return PINNED;
+  const at = new Date(item.at);
   const start = new Date();
   start.setHours(0, 0, 0, 0);
   const age = start.getTime() - at.getTime();
@@ -31,190 +33,203 @@ function groupName(at: Date): string {
 
 export class Sidebar {
   readonly #list = byId("side-list");
-  readonly #menu = byId("item-menu");
-  readonly #rename = byId<HTMLDialogElement>("rename");
-  readonly #delete = byId<HTMLDialogElement>("delete");
-  #chosen: HTMLElement | null = null;
-  #next: string | null = null;
+  readonly #search = byId<HTMLInputElement>("side-q");
+  readonly #view = byId<HTMLSelectElement>("side-view");
+  readonly #status = byId("side-status");
+  readonly #mark = el("div", { class: "side__mark" });
+  readonly #observer: IntersectionObserver;
   readonly #current: () => string;
+  readonly #selection: Selection;
+  #next: string | null = null;
+  /** Counts what was asked for, so that an answer that comes late is not shown. */
+  #asked = 0;
+  #typing = 0;
 
   constructor(current: () => string) {
     this.#current = current;
-    this.#list.addEventListener("click", (event) => {
-      const button = (event.target as HTMLElement).closest<HTMLElement>("[data-menu]");
-      if (button) this.#openMenu(button);
-    });
-    this.#menu.addEventListener("click", (event) => {
-      const item = (event.target as HTMLElement).closest<HTMLElement>("[data-do]");
-      if (!item) return;
-      this.#menu.hidePopover();
-      if (item.dataset["do"] === "rename") this.#askName();
-      else this.#askDelete();
-    });
-    this.#menu.addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    startToasts();
+    new ItemMenu(this.#list, { current, find: (id) => this.#item(id), changed: (item) => this.#changed(item), renamed: (item, title) => this.#name(item, title), refresh: () => void this.refresh() });
+    this.#selection = new Selection(this.#list, { open: current, refresh: () => void this.refresh() });
+    listenToTools(this.#view, () => void this.refresh());
+    this.#search.form?.addEventListener("submit", (event) => {
       event.preventDefault();
-      const items = Array.from(this.#menu.querySelectorAll<HTMLElement>("[role=menuitem]"));
-      const at = items.indexOf(document.activeElement as HTMLElement);
-      items[(at + (event.key === "ArrowDown" ? 1 : items.length - 1)) % items.length]?.focus();
+      void this.refresh();
     });
-    for (const dialog of [this.#rename, this.#delete]) {
-      dialog.querySelector("[data-close]")?.addEventListener("click", () => dialog.close());
-    }
-    this.#rename.querySelector("form")?.addEventListener("submit", () => void this.#doRename());
-    this.#delete.querySelector("form")?.addEventListener("submit", () => void this.#doDelete());
-    this.#regroup();
-    if ("more" in this.#list.dataset) {
-      this.#next = "/api/conversations?limit=100";
-      const mark = this.#list.appendChild(el("div", { class: "side__mark" }));
-      const observer = new IntersectionObserver(
-        (seen) => {
-          if (!seen.some((entry) => entry.isIntersecting)) return;
-          // Observed anew after each page: one that does not push the mark out of sight asks for the next.
-          observer.unobserve(mark);
-          void this.#more(mark).then(() => this.#next && observer.observe(mark));
-        },
-        { root: this.#list, rootMargin: "300px" },
-      );
-      observer.observe(mark);
-    }
+    this.#search.addEventListener("input", () => {
+      window.clearTimeout(this.#typing);
+      this.#typing = window.setTimeout(() => void this.refresh(), TYPING_MS);
+    });
+    this.#view.addEventListener("change", () => void this.refresh());
+    this.#observer = new IntersectionObserver(
+      (seen) => {
+        if (!seen.some((entry) => entry.isIntersecting)) return;
+        // Observed anew after each page: one that does not push the mark out of sight asks for the next.
+        this.#observer.unobserve(this.#mark);
+        void this.#more().then(() => this.#next && this.#observer.observe(this.#mark));
+      },
+      { root: this.#list, rootMargin: "300px" },
+    );
+    if (!this.#found) this.#regroup();
+    if ("more" in this.#list.dataset) this.#goOnWith(`${this.#address}&pinned=0`);
+  }
+
+  focusSearch(): void {
+    const side = byId("side");
+    if (getComputedStyle(side).display === "none") side.showPopover();
+    this.#search.focus();
+    this.#search.select();
   }
 
   /** A conversation has a new title or a new message: it stands first, under its name. */
   touch(id: string, title?: string, firstWords = ""): void {
     let item = this.#item(id);
-    if (!item) {
-      item = this.#make({ id, title: title ?? firstWords.trim().slice(0, 60), created_at: new Date().toISOString() });
-      this.#list.querySelector(".side__empty")?.remove();
-      this.#list.prepend(item);
+    const { pinned, archived, folder } = byId("bar").dataset;
+    if (!item && !this.#found && this.#view.value === "" && archived === undefined) {
+      const now = new Date().toISOString();
+      const known = { pinned: pinned !== undefined, folder: folder ?? "" };
+      item = new Item(made({ id, title: title ?? firstWords.trim().slice(0, 60), created_at: now, ...known }));
+      this.#list.prepend(item.element);
       title ??= firstWords.trim().slice(0, 60);
     }
-    item.dataset["at"] = new Date().toISOString();
+    if (!item) return this.#name(null, title);
+    item.element.dataset["at"] = new Date().toISOString();
     if (title !== undefined) this.#name(item, title);
     this.#markCurrent();
-    this.#regroup();
+    if (!this.#found) this.#regroup();
   }
 
-  #item(id: string): HTMLElement | null {
-    return this.#list.querySelector<HTMLElement>(`.side__item[data-id="${CSS.escape(id)}"]`);
-  }
-
-  #make(row: Listed): HTMLElement {
-    const title = row.title || UNTITLED;
-    return el(
-      "li",
-      { class: "side__item", "data-id": row.id, "data-at": row.last_message_at ?? row.created_at },
-      el("a", { class: "side__link", href: `/c/${row.id}` }, title),
-      el("button", { type: "button", class: "tool side__more", "data-menu": true, "aria-haspopup": "menu", "aria-label": `Actions for ${title}` }, icon("ellipsis")),
-    );
-  }
-
-  #name(item: HTMLElement, title: string): void {
-    const shown = title || UNTITLED;
-    const link = item.querySelector(".side__link");
-    if (link) link.textContent = shown;
-    item.querySelector("[data-menu]")?.setAttribute("aria-label", `Actions for ${shown}`);
-    if (item.dataset["id"] === this.#current()) {
-      byId("title").textContent = shown;
-      document.title = `${shown} · ${byId("chat").dataset["site"] ?? ""}`;
+  /** Lists anew what the search and the choice of folder say. */
+  async refresh(): Promise<void> {
+    const asked = ++this.#asked;
+    this.#list.setAttribute("aria-busy", "true");
+    try {
+      const page: Page = await call("GET", this.#address);
+      if (asked !== this.#asked) return;
+      this.#show(page);
+      if (this.#found) announce(page.results.length ? `${page.results.length} found.` : "Nothing found.");
+    } catch (error) {
+      if (asked !== this.#asked) return;
+      const again = el("button", { type: "button", class: "button button--outline button--sm" }, "Try again");
+      again.addEventListener("click", () => void this.refresh());
+      this.#say(describe(error).text, again);
+    } finally {
+      if (asked === this.#asked) this.#list.removeAttribute("aria-busy");
     }
   }
 
-  #markCurrent(): void {
-    for (const link of this.#list.querySelectorAll(".side__link[aria-current]")) link.removeAttribute("aria-current");
-    this.#item(this.#current())?.querySelector(".side__link")?.setAttribute("aria-current", "page");
+  /** Whether what is listed is what a search found: then it is not grouped by time. */
+  get #found(): string {
+    return this.#search.value.trim();
   }
 
-  /** Sorts by time and puts the headings in, by the reader's own clock. */
-  #regroup(): void {
-    const items = Array.from(this.#list.querySelectorAll<HTMLElement>(".side__item"));
-    items.sort((a, b) => Date.parse(b.dataset["at"] ?? "") - Date.parse(a.dataset["at"] ?? ""));
-    const sections: HTMLElement[] = [];
-    let name = "";
-    for (const item of items) {
-      const group = groupName(new Date(item.dataset["at"] ?? ""));
-      if (group !== name) {
-        name = group;
-        sections.push(el("section", { class: "side__group" }, el("h2", { class: "side__heading" }, group), el("ul")));
-      }
-      sections.at(-1)?.lastElementChild?.append(item);
+  get #address(): string {
+    const query = new URLSearchParams({ limit: "50" });
+    const view = this.#view.value;
+    if (this.#found) query.set("q", this.#found);
+    if (view === "archived") query.set("archived", "1");
+    else if (!this.#found || view) query.set("archived", "0");
+    if (view && view !== "archived") query.set("folder", view);
+    return `/api/conversations?${query}`;
+  }
+
+  #show(page: Page): void {
+    const items = page.results.map(made);
+    this.#observer.disconnect();
+    this.#list.replaceChildren();
+    this.#say("");
+    if (items.length === 0) this.#say(this.#emptyText());
+    else if (this.#found) this.#list.append(el("ul", {}, ...items));
+    else {
+      this.#list.append(...items);
+      this.#regroup();
     }
-    for (const old of this.#list.querySelectorAll(".side__group")) old.remove();
-    this.#list.prepend(...sections);
+    this.#markCurrent();
+    this.#selection.listed();
+    if (page.next) this.#goOnWith(sameOrigin(page.next));
   }
 
-  async #more(mark: HTMLElement): Promise<void> {
+  #emptyText(): string {
+    if (this.#found) return `Nothing was found for “${this.#found}”.`;
+    if (this.#view.value === "archived") return "Nothing is archived.";
+    return this.#view.value ? "Nothing is in this folder yet." : "Your conversations will be listed here.";
+  }
+
+  #say(text: string, ...more: Node[]): void {
+    this.#list.querySelector(".side__empty")?.remove();
+    this.#status.replaceChildren(text, ...more);
+    this.#status.hidden = text === "";
+    if (more.length) this.#list.replaceChildren();
+  }
+
+  #goOnWith(address: string): void {
+    this.#next = address;
+    this.#list.append(this.#mark);
+    this.#observer.observe(this.#mark);
+  }
+
+  async #more(): Promise<void> {
     if (!this.#next) return;
+    const asked = this.#asked;
     try {
       const page: Page = await call("GET", this.#next);
+      if (asked !== this.#asked) return;
       this.#next = page.next ? sameOrigin(page.next) : null;
-      for (const row of page.results) if (!this.#item(row.id)) mark.before(this.#make(row));
-      this.#regroup();
-      if (!this.#next) mark.remove();
-      else this.#list.append(mark);
+      const fresh = page.results.filter((row) => !this.#item(row.id)).map(made);
+      if (this.#found) this.#list.querySelector("ul")?.append(...fresh);
+      else this.#mark.before(...fresh);
+      if (!this.#found) this.#regroup();
+      this.#selection.listed();
+      if (this.#next) this.#list.append(this.#mark);
+      else this.#mark.remove();
     } catch {
       this.#next = null; // What is listed stays; the next page load tries again.
     }
   }
 
-  #openMenu(button: HTMLElement): void {
-    this.#chosen = button.closest<HTMLElement>(".side__item");
-    const box = button.getBoundingClientRect();
-    this.#menu.style.setProperty("--left", `${Math.max(8, Math.min(box.left, innerWidth - 190))}px`);
-    this.#menu.style.setProperty("--top", `${Math.min(box.bottom + 4, innerHeight - 120)}px`);
-    this.#menu.showPopover();
-    this.#menu.querySelector<HTMLElement>("[role=menuitem]")?.focus();
+  #item(id: string): Item | null {
+    const element = id ? this.#list.querySelector<HTMLElement>(`.side__item[data-id="${CSS.escape(id)}"]`) : null;
+    return element && new Item(element);
   }
 
-  #titleOfChosen(): string {
-    return this.#chosen?.querySelector(".side__link")?.textContent ?? "";
+  #name(item: Item | null, title: string | undefined): void {
+    if (title === undefined) return;
+    item?.rename(title);
+    if (item && item.id !== this.#current()) return;
+    byId("title").textContent = title || UNTITLED;
+    document.title = `${title || UNTITLED} · ${byId("chat").dataset["site"] ?? ""}`;
   }
 
-  #askName(): void {
-    const input = byId<HTMLInputElement>("rename-input");
-    input.value = this.#titleOfChosen();
-    this.#rename.showModal();
-    input.select();
+  #markCurrent(): void {
+    for (const link of this.#list.querySelectorAll(".side__link[aria-current]")) link.removeAttribute("aria-current");
+    this.#item(this.#current())?.element.querySelector(".side__link")?.setAttribute("aria-current", "page");
   }
 
-  #askDelete(): void {
-    byId("delete-name").textContent = `“${this.#titleOfChosen()}” and all its messages will be gone.`;
-    this.#delete.showModal();
-  }
-
-  async #doRename(): Promise<void> {
-    const item = this.#chosen;
-    const title = byId<HTMLInputElement>("rename-input").value.trim();
-    if (!item || !title) return;
-    const before = this.#titleOfChosen();
-    this.#name(item, title);
-    try {
-      await call("PATCH", `/api/conversations/${item.dataset["id"]}/title`, { title });
-      announce("Renamed.");
-    } catch (error) {
-      this.#name(item, before);
-      announce(error instanceof Refused ? error.message : "The title could not be saved.");
-    }
-  }
-
-  async #doDelete(): Promise<void> {
-    const item = this.#chosen;
-    if (!item) return;
-    try {
-      await call("DELETE", `/api/conversations/${item.dataset["id"]}`);
-    } catch (error) {
-      if (!(error instanceof Refused && error.status === 404)) {
-        announce(error instanceof Refused ? error.message : "The conversation could not be deleted.");
-        return;
-      }
-    }
-    announce("Deleted.");
-    if (item.dataset["id"] === this.#current()) {
-      location.assign("/c");
-      return;
-    }
-    item.remove();
+  /** Something about a conversation is other than before: it may belong elsewhere in the list, or not in it. */
+  #changed(item: Item): void {
+    const view = this.#view.value;
+    const here = view === "archived" ? item.is("archived") : !item.is("archived") && (view === "" || item.folder === view);
+    if (this.#found || !item.listed) return;
+    if (!here) item.element.remove();
     this.#regroup();
-    byId("new-chat").focus();
+    if (!this.#list.querySelector(".side__item")) this.#say(this.#emptyText());
+  }
+
+  /** Sorts by time and puts the headings in, by the reader's own clock; what is pinned stands first. */
+  #regroup(): void {
+    const items = Array.from(this.#list.querySelectorAll<HTMLElement>(".side__item"), (element) => new Item(element));
+    items.sort((a, b) => Number(b.is("pinned")) - Number(a.is("pinned")) || b.at - a.at);
+    const sections: HTMLElement[] = [];
+    let name = "";
+    for (const item of items) {
+      const group = groupName(item);
+      if (group !== name) {
+        name = group;
+        sections.push(el("section", { class: "side__group" }, el("h2", { class: "side__heading" }, group), el("ul")));
+      }
+      sections.at(-1)?.lastElementChild?.append(item.element);
+    }
+    for (const old of this.#list.querySelectorAll(".side__group")) old.remove();
+    this.#list.prepend(...sections);
+    if (items.length) this.#say("");
   }
 }
