@@ -6,6 +6,7 @@ depend on how long the conversation or the list of conversations is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
