@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import requests
 import structlog
 from allauth.account.models import EmailAddress
 from allauth.account.signals import user_signed_up
@@ -42,7 +41,7 @@ def by_code(request: HttpRequest, code: str, redirect_uri: str, verifier: str) -
         return _admitted(request, adapter, answer)
     except (OAuth2Error, ValueError) as error:
         raise _refused(request, "code", error) from error
-    except requests.RequestException as error:
+    except OSError as error:  # as the library's client says that nobody answers
         raise Refusal("unavailable", "Google does not answer. Try again in a moment.", retry_after=5) from error
 
 
@@ -57,7 +56,7 @@ def by_id_token(request: HttpRequest, id_token: str) -> User:
         return _admitted(request, adapter, {"id_token": id_token})
     except (OAuth2Error, ValueError) as error:
         raise _refused(request, "id_token", error) from error
-    except requests.RequestException as error:
+    except OSError as error:  # as the library's client says that nobody answers
         raise Refusal("unavailable", "Google does not answer. Try again in a moment.", retry_after=5) from error
 
 
