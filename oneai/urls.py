@@ -15,6 +15,7 @@ urlpatterns = [
     path("favicon.ico", pages.favicon),
     path("api/", include("accounts.api.urls")),
     path("api/", include("chat.api.urls")),
+    path("api/user/", include("chat.api.user_urls")),
     path("api/", include("quotas.api.urls")),
     path("api/", include("billing.api.urls")),
     path("api/", include("content.api.urls")),

@@ -8,7 +8,6 @@ from chat.api import (
     folder_views,
     message_views,
     model_views,
-    preference_views,
     receipt_views,
     share_views,
 )
@@ -16,7 +15,6 @@ from chat.api import (
 urlpatterns = [
     path("chat/models", model_views.ModelList.as_view()),
     path("chat/history", message_views.History.as_view()),
-    path("user/preferences", preference_views.PreferencesView.as_view()),
     path("conversations", conversation_views.ConversationList.as_view()),
     path("conversations/import", file_views.ConversationImport.as_view()),
     path("conversations/bulk", conversation_views.ConversationBulk.as_view()),
