@@ -94,3 +94,7 @@ class Adapter(DefaultMFAAdapter):  # type: ignore[misc]
         user: User = authenticator.user
         others = Authenticator.objects.filter(user_id=user.pk, type__in=_STEPS).exclude(pk=authenticator.pk)
         return not needs_second_step(user.role) or others.exists()
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return f"Passkey {number}" if number > 1 else "Passkey"

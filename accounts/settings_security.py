@@ -55,7 +55,7 @@ def _person(request: HttpRequest) -> User:
 
 
 def _deed(row: AuditEntry, user: User) -> dict[str, Any]:
-    words = row.action.replace(".", ": ").replace("_", " ")
+    words = row.action.replace(".", " ").replace("_", " ")
     by = "" if row.actor_id == user.pk else "by staff" if row.actor_id is not None else "by the site"
     return {
         "at": row.at,
