@@ -18,7 +18,7 @@ from django.test import Client
 from accounts import apikeys, closing, exporting, sign_ins, teams
 from accounts.models import AuditEntry, Closing, Export, Membership, User
 from billing.models import BillingDetails, Plan, Price, Subscription
-from chat.models import Conversation, Generation, Message, Turn
+from chat.models import Conversation, Folder, Generation, Message, Turn
 from content.models import DocsFeedback, DocsPage
 from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
@@ -46,7 +46,8 @@ def error(answer: Any) -> tuple[int, str, str | None]:
 
 def furnish(user: User) -> None:
     """Something of everything that an account may have."""
-    talk = conversation(user, "Pelicans", system=SECRET)
+    folder = Folder.objects.create(user=user, name="Pelicans")
+    talk = conversation(user, "Pelicans", system=SECRET, folder=folder)
     message(talk, SECRET)
     Turn.objects.create(user=user, conversation=None, door="v1")
     apikeys.mint(user, "Lena's laptop")
