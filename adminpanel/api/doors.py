@@ -33,9 +33,11 @@ class StaffView(PersonView):
 
 
 def require(request: Request, permission: str) -> None:
-    """Refusal ``permission_denied`` unless who asks may do it."""
-    if not may(principal(request).role, permission):
+    """Refusal ``permission_denied`` unless who asks may do it, ``second_factor_required`` without the second step."""
+    who = principal(request)
+    if not may(who.role, permission):
         raise Refusal("permission_denied", details={"permission": permission})
+    who.require_second_step()
 
 
 def actor(request: Request) -> Actor:

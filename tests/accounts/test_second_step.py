@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 from typing import Any
 
 import httpx
@@ -138,10 +140,11 @@ def test_the_desk_opens_to_staff_with_the_second_step_only_where_it_is_needed(se
     _, secret, _ = set_up(owner)
     assert plain.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/2fa/reauthenticate/")
     assert plain.get("/admin/accounts/user/").status_code == 302
+    assert plain.get("/api/admin/users").json()["error"]["code"] == "second_factor_required"
     client = Client()
     sign_in(client, owner)
     client.post("/accounts/2fa/authenticate/", {"code": code_now(secret, 1)})
-    assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/").status_code == 200 == client.get("/api/admin/users").status_code
     confirm(client)
     assert client.post("/accounts/2fa/app/off/").status_code == 200
     assert second_step.is_on(owner)
@@ -152,3 +155,22 @@ def test_whoever_loses_the_account_to_its_holder_keeps_none_of_it() -> None:
     set_up(user)
     standing.lock_out(user)
     assert not Authenticator.objects.filter(user=user).exists()
+
+
+def test_the_page_of_a_new_passkey_asks_the_device_for_one_that_knows_its_person() -> None:
+    client = Client()
+    sign_in(client, make())
+    confirm(client)
+    page = client.get("/accounts/2fa/passkeys/new/")
+    found = re.search(r'data-options="([^"]+)"', page.content.decode())
+    assert page.status_code == 200 and found
+    asked = json.loads(unescape(found[1]))["publicKey"]
+    assert asked["authenticatorSelection"] == {
+        "residentKey": "required",
+        "requireResidentKey": True,
+        "userVerification": "required",
+    }
+    assert client.post("/accounts/2fa/passkeys/new/", {"name": "x", "credential": "{}"}).status_code == 200
+    options = Client().get("/accounts/2fa/passkeys/login/").json()["options"]["publicKey"]
+    assert options["userVerification"] == "required" and not options.get("allowCredentials")
+    assert Client().post("/accounts/2fa/passkeys/login/", {"credential": "{}"})["Location"] == "/login"
