@@ -52,8 +52,8 @@ def test_a_chat_begins_as_its_person_prefers(live_site: Site) -> None:
     assert browser.http.post("/api/chat/quote", json={"content": "Hello."}).json()["max_tokens"] == 40
     assert browser.http.post("/api/chat/quote", json={"content": "Hello.", "max_tokens": 30}).json()["max_tokens"] == 30
     with browser.http.stream("POST", "/api/chat/stream", json={"content": "Hello."}) as answer:
-        started = next(read_events(lines_of(answer))).data
-        answer.read()
+        events = list(read_events(lines_of(answer)))
+    started = events[0].data
     assert started["messages"][0]["model"] == "openai/gpt-4o-mini"
     talk = browser.http.get(f"/api/conversations/{started['conversation_id']}").json()
     assert talk["system"] == "Be brief."
