@@ -44,7 +44,8 @@ ENDING = (
     "/settings/security/sign-out",
 )
 # Steps of a sign-in, which lead to its beginning when none is under way, and the way back from paying, which
-# a browser takes without its cookies and Razorpay signs. Tests of their own show whom they let in.
+# a browser takes without its cookies and Razorpay signs. The figures have a token of their own. Tests of each show
+# whom they let in.
 OF_ITS_OWN = {
     "/accounts/2fa/authenticate/",
     "/accounts/confirm-email/",
@@ -53,6 +54,7 @@ OF_ITS_OWN = {
     "/accounts/login/code/confirm/",
     "/accounts/password/reset/confirm/",
     "/billing/return/{order_id}",
+    "/metrics",
 }
 
 
