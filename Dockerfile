@@ -38,6 +38,7 @@ COPY templates templates
 COPY --from=front-end /app/frontend/dist frontend/dist
 # Collected with development's settings, which need no secret; what they generate is not kept.
 RUN DEBUG=1 ONEAI_ENV_FILE=none python manage.py collectstatic --noinput -v 0 && rm -f data/secret-key
+RUN install -d -o 10001 -g 10001 -m 700 /files
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -96,7 +96,8 @@ def join() -> tuple[Run, Postgres | None]:
         if run.postgres_port
         else f"sqlite:///{Path(run.folder) / f'unit-{worker}.sqlite3'}"
     )
-    os.environ.update(keep | {"DEBUG": "1", "PORT": str(_site_port()), "DATABASE_URL": url})
+    files = str(Path(run.folder) / f"files-{worker}")
+    os.environ.update(keep | {"DEBUG": "1", "PORT": str(_site_port()), "DATABASE_URL": url, "STORAGE_URL": files})
     return run, postgres
 
 

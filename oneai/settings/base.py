@@ -11,7 +11,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from oneai import env
-from oneai.settings import razorpay
+from oneai.settings import razorpay, storage
 
 # Lets Django's generic classes take their type parameters at run time (``ModelAdmin[User]``).
 django_stubs_ext.monkeypatch()
@@ -219,6 +219,10 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATICFILES_DIRS = [FRONTEND_DIST] if FRONTEND_DIST.is_dir() else []
+STORAGES = {
+    "default": storage.private(env.text("STORAGE_URL"), DATA_DIR / "files"),
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.DRFAuthentication"],

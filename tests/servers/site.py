@@ -82,7 +82,8 @@ class Site:
         self.folder = folder
         self.log_path = folder / f"site-{self.port}.log"
         self.worker_log_path = folder / f"worker-{self.port}.log"
-        self.env = machine_environment() | production_settings(self.port, database_url) | dict(settings or {})
+        self.env = machine_environment() | production_settings(self.port, database_url)
+        self.env |= {"STORAGE_URL": str(folder / f"files-{self.port}")} | dict(settings or {})
         self.env["WEB_CONCURRENCY"] = str(processes)
         self._with_worker = worker
         self._web: ServerProcess | None = None
