@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -125,7 +125,8 @@ def answer(
     earlier: str = "",
     system: str = "",
     schema: Mapping[str, Any] | None = None,
-    images: int = 0,
+    pictures: Sequence[str] = (),
+    texts_before: int = 0,
     tool_result: str | None = None,
 ) -> str:
     """The Markdown answer to a question; the same for the same input."""
@@ -140,8 +141,10 @@ def answer(
     if tool_result is not None:
         return f"The tool answered:\n\n```json\n{tool_result[:2000]}\n```\n\nThat settles **{about}**.\n\n{note}"
     parts = []
-    if images:
-        parts.append(f"You sent {images} image{'s' if images > 1 else ''}; a sandbox can't look at pictures.")
+    if pictures:
+        parts.append(f"With this conversation came {', '.join(pictures)}. A sandbox can't look at pictures.")
+    if texts_before:
+        parts.append(f"Your message brought {texts_before:,} characters of text beside the question.")
     if earlier and turn > 1:
         parts.append(f"This is your message number {turn}; the conversation began with *{topic(earlier)}*.")
     body = _body(question, about, wanted, model)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.tokens import prompt_tokens
 
+from . import pictures
 from .refusals import Refused, invalid
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -16,7 +17,11 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 @dataclass
 class Asked:
-    """What a request asks for. `cap` is the lowest of the caps it states, in output tokens."""
+    """What a request asks for. `cap` is the lowest of the caps it states, in output tokens.
+
+    `pictures` are described in words; `texts_before` counts the characters of what stands before the question in its
+    own message, as the text of files does.
+    """
 
     body: dict[str, Any]
     models: list[str]
@@ -28,13 +33,19 @@ class Asked:
     system: str = ""
     turn: int = 1
     earlier: str = ""
-    images: int = 0
+    pictures: list[str] = field(default_factory=list)
+    texts_before: int = 0
     tool_result: str | None = None
 
     @cached_property
     def prompt_tokens(self) -> int:
         """Tokens of everything that is sent to the model."""
         return prompt_tokens(self.messages, self.tools)
+
+    @property
+    def images(self) -> int:
+        """How many pictures there are."""
+        return len(self.pictures)
 
     @property
     def tool_names(self) -> list[str]:
@@ -153,11 +164,20 @@ def text_of(message: Mapping[str, Any]) -> str:
     return ""
 
 
+def _said(message: Mapping[str, Any]) -> tuple[str, int]:
+    """What somebody says, which is the last text of a message, and how many characters stand before it."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return text_of(message), 0
+    texts = [str(part["text"]) for part in content if isinstance(part.get("text"), str)]
+    return (texts[-1], sum(map(len, texts[:-1]))) if texts else ("", 0)
+
+
 def _summarise(asked: Asked) -> None:
-    from_users = [text_of(one) for one in asked.messages if one["role"] == "user"]
+    from_users = [_said(one) for one in asked.messages if one["role"] == "user"]
     asked.turn = max(1, len(from_users))
-    asked.question = from_users[-1] if from_users else ""
-    asked.earlier = from_users[0] if len(from_users) > 1 else ""
+    asked.question, asked.texts_before = from_users[-1] if from_users else ("", 0)
+    asked.earlier = from_users[0][0] if len(from_users) > 1 else ""
     asked.system = "\n".join(text_of(one) for one in asked.messages if one["role"] in ("system", "developer"))
     last = asked.messages[-1]
     if last["role"] == "tool":
@@ -165,7 +185,7 @@ def _summarise(asked: Asked) -> None:
     for message in asked.messages:
         content = message.get("content")
         if isinstance(content, list):
-            asked.images += sum(1 for part in content if part.get("type") == "image_url")
+            asked.pictures += [pictures.described(part) for part in content if part.get("type") == "image_url"]
 
 
 __all__ = ["Asked", "Refused", "read", "text_of"]

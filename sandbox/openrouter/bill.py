@@ -27,6 +27,7 @@ class Bill:
     prompt_tokens: int
     cached_tokens: int
     searches: int = 0
+    images: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
     free: bool = False
@@ -55,6 +56,7 @@ class Bill:
         if self.free:
             return Decimal(0)
         extras = self.model.price("request") + self.model.price("web_search") * self.searches
+        extras += self.model.price("image") * self.images
         return self.prompt_cost + self.completion_cost + extras
 
     def usage(self) -> dict[str, Any]:

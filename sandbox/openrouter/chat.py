@@ -42,7 +42,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     world.remember(dispatch)
     headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
     script = write(asked, model, scenario, headers)
-    bill = Bill(model, script.prompt_tokens, script.cached_tokens, script.searches)
+    bill = Bill(model, script.prompt_tokens, script.cached_tokens, script.searches, asked.images)
     if scenario and scenario.stall_headers:
         left = not await rest(world.stall_seconds, lambda: _gone(request))
         if left:

@@ -156,7 +156,8 @@ def _answer(asked: Asked, model: Model) -> str:
         earlier=asked.earlier,
         system=asked.system,
         schema=asked.schema,
-        images=asked.images,
+        pictures=asked.pictures,
+        texts_before=asked.texts_before,
         tool_result=asked.tool_result,
     )
 

@@ -117,7 +117,7 @@ def test_a_model_without_eyes_refuses_an_image_and_one_with_eyes_takes_it(box: C
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
     ]
     assert box.chat("deepseek/deepseek-chat", picture).status == 404
-    assert "You sent 1 image;" in box.chat(MODEL, picture).text
+    assert "a PNG picture of" in box.chat(MODEL, picture).text
 
 
 def test_more_tokens_than_the_context_holds_are_refused(box: Client) -> None:
