@@ -46,6 +46,7 @@ class Ask:
     call or cut the answer short, and None unless the owner trusts it: only with it can a limit be overrun.
     ``learns`` says that the prompt is of text alone, and something can be learnt from it. ``wanted_tokens``
     is the completion that was asked for; without it ``default_tokens`` is the most that is held.
+    ``fees_nano`` is what pictures and the like cost by number, at most, beside their tokens.
     ``counts_as_request`` is False for the second and later generations of one turn.
     """
 
@@ -62,6 +63,12 @@ class Ask:
     learns: bool = False
     worker: str = ""
     counts_as_request: bool = True
+    fees_nano: int = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the call can't cost anything."""
+        return self.price.is_free and not self.fees_nano
 
     @property
     def cap(self) -> int:
@@ -202,7 +209,7 @@ def _decide(
     _check_running(account, terms)
     if not matches(terms.patterns, ask.model_id):
         raise Refusal("model_not_allowed", details={"model": ask.model_id, "plan": terms.plan}, param="model")
-    free = ask.price.is_free
+    free = ask.is_free
     binding = (PLAN_WIDE, TOKENS, 0, UNTOUCHED)
     lines: list[tuple[str, str, int | None]] = []
     for scope, unit, limit in applicable(terms, ask, counters):
@@ -213,25 +220,26 @@ def _decide(
         room = state.room(limit)
         affordable: int | None = room - ask.input_bound
         if unit == NANO_USD:
-            affordable = affordable_completion(ask.price, room, ask.input_bound)
+            affordable = affordable_completion(ask.price, room, ask.input_bound, ask.fees_nano)
         if affordable is not None and affordable < most:
             most, binding = affordable, (scope, unit, limit, state)
     if most < ask.least:
         # The rates leave at least that, so it is a limit that binds.
         scope, unit, limit, state = binding
-        asked = ask.input_bound + ask.least if unit == TOKENS else held_nano(ask.price, ask.input_bound, ask.least)
+        asked = ask.input_bound + ask.least if unit == TOKENS else held_nano(ask, ask.least)
         raise exceeded(
             scope, unit, limit, state.used, state.held, state.extra, asked, at=at, reset_at=reset_at, team=terms.team
         )
     tokens = ask.input_bound + most
-    nano = held_nano(ask.price, ask.input_bound, most)
+    nano = held_nano(ask, most)
     made = tuple(Line(scope, unit, limit, tokens if unit == TOKENS else nano) for scope, unit, limit in lines)
     return Decision(most, tokens, nano, made, _remaining_tokens(made, counters))
 
 
-def held_nano(price: Price, input_bound: int, completion: int) -> int:
+def held_nano(ask: Ask, completion: int) -> int:
     """What is held in nano-USD: no outcome within the bounds costs more."""
-    return input_bound_nano(price, input_bound) + nano_from_pico(completion * price.completion_pico)
+    bound = input_bound_nano(ask.price, ask.input_bound, ask.fees_nano)
+    return bound + nano_from_pico(completion * ask.price.completion_pico)
 
 
 def _remaining_tokens(lines: tuple[Line, ...], counters: Mapping[LimitKey, CounterState]) -> int | None:

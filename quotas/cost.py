@@ -47,19 +47,21 @@ def cost_nano(price: Price, prompt: int, completion: int, cached: int = 0) -> in
     )
 
 
-def input_bound_nano(price: Price, prompt: int) -> int:
+def input_bound_nano(price: Price, prompt: int, fees: int = 0) -> int:
     """The most that ``prompt`` tokens and the call itself can cost, whatever the provider has cached.
+
+    ``fees`` is nano-USD for what is charged by number, as pictures are.
 
     The one nano beside it is what rounding two lines up may cost more than rounding one.
     """
     dearest = max(price.prompt_pico, price.cached_pico or 0)
     split = 1 if price.cached_pico else 0
-    return nano_from_pico(prompt * dearest) + split + price.request_nano
+    return nano_from_pico(prompt * dearest) + split + price.request_nano + fees
 
 
-def affordable_completion(price: Price, room_nano: int, prompt: int) -> int | None:
+def affordable_completion(price: Price, room_nano: int, prompt: int, fees: int = 0) -> int | None:
     """How many completion tokens ``room_nano`` covers beside the input; None: any number, negative: not even that."""
-    left = room_nano - input_bound_nano(price, prompt)
+    left = room_nano - input_bound_nano(price, prompt, fees)
     if left < 0:
         return left
     if price.completion_pico == 0:

@@ -58,6 +58,7 @@ asks = st.builds(
     price=prices,
     api_key=st.none() | st.builds(KeyLimits, st.just(KEY), limits, limits),
     model_classes=st.sampled_from([(), ("large",)]),
+    fees_nano=st.just(0) | st.integers(0, 10**6),
 )
 
 
@@ -83,11 +84,11 @@ def covers(one: Ask, completion: int, limit: int, unit: str, state: CounterState
     """Whether what remains of a limit covers the worst outcome of the call."""
     if unit == TOKENS:
         return one.input_bound + completion <= left(limit, state)
-    if one.price.is_free:
+    if one.is_free:
         return True
     every_cached = [0, one.input_bound, one.input_bound // 2]
     worst = max(cost_nano(one.price, one.input_bound, completion, cached) for cached in every_cached)
-    return worst <= left(limit, state)
+    return worst + one.fees_nano <= left(limit, state)
 
 
 def left(limit: int, state: CounterState) -> int:
