@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 import structlog
 
 from chat import tool_calls
+from chat.attachment_store import with_pictures
 from chat.openrouter import client
 from chat.openrouter.client import Call, Endpoint, Site
 from chat.openrouter.errors import refusal_of
@@ -80,8 +81,10 @@ class Attempt:
 
         Whatever keeps it from its end is raised: a Refusal, HTTPFailure, Garbage or LineTooLong.
         """
+        call = replace(self.call, messages=await with_pictures(self.call.messages))
         self.dispatched = True
-        self.http = http = await client.open_stream(streams, self.endpoint, self.site, self.call)
+        self.http = http = await client.open_stream(streams, self.endpoint, self.site, call)
+        del call  # pictures are megabytes, and an answer may take an hour
         self.upstream_id = identity(http.headers.get("x-generation-id", ""))
         loop = asyncio.get_running_loop()
         decoder, mender = self.decoder, TextMender()

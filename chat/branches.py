@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.principal import Principal
-from chat import conversations, tree
+from chat import attachments, conversations, tree
 from chat.access import message_for, message_in
 from chat.models import Conversation, Message
 from oneai.kit import clock, rows
@@ -64,7 +64,12 @@ def edit(who: Principal | UUID, message_id: UUID | str, content: str) -> Message
             model_id=old.model_id,
             parent_message_id=old.parent_message_id,
             metadata={"edited_from": str(old.pk)},
+            attached_bytes=old.attached_bytes,
+            attached_images=old.attached_images,
+            attached_tiles=old.attached_tiles,
         )
+        if old.attached_bytes:
+            attachments.hold_too(made, old)
         _moved(old.conversation_id, made.pk, 1, last_message_at=made.created_at)
     return made
 
@@ -79,6 +84,7 @@ def delete(who: Principal | UUID, message_id: UUID | str) -> None:
         if shape.is_open(message.pk):
             raise Refusal("conflict", "An answer in this branch is still being written.")
         leaf = shape.leaf_without(message.pk, message.conversation.active_message_id)
+        attachments.let_go(shape.branch(message.pk))
         gone = _delete_branch(message)
         _moved(message.conversation_id, leaf, -gone)
 

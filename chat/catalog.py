@@ -65,6 +65,11 @@ class CatalogModel:
     bound_ppm: int | None = None  # of a million tokens that a prompt can't exceed, so many at most; None: not trusted
 
     @property
+    def sees(self) -> bool:
+        """Whether it reads pictures."""
+        return "image" in self.input_modalities
+
+    @property
     def local(self) -> bool:
         """Whether it runs on the machine of this site."""
         return self.slug.startswith(LOCAL)

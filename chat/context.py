@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from chat import picture_size
 from oneai.kit.errors import Refusal
 
 MESSAGE_OVERHEAD: Final = 8
 BYTES_PER_TOKEN: Final = 3
 USUAL_IMAGE_TOKENS: Final = 1024
 IMAGE_TOKENS: Final = 4096  # providers count an image by its area, whatever its bytes; this is above the largest
+TILE: Final = 512
+TILED_WITHIN, TILED_SHORT = 2048, 768
+MOST_TILES: Final = 8
+TILED: Final = {"openai/gpt-4o-mini": (2833, 5667)}
+"""Models that count a picture by its tiles, and dearly: the tokens of each picture, and of each of its tiles."""
 DEFAULT_OUTPUT: Final = 8192
 
 Prompt = list[dict[str, Any]]
@@ -24,15 +30,26 @@ Prompt = list[dict[str, Any]]
 class Weight:
     """What messages weigh in prompt tokens: a likely ``estimate``, and a ``bound`` that none can exceed.
 
-    ``images`` are how many of them are in it.
+    ``images`` are how many of them are in it, and ``tiles`` what these have together.
     """
 
     estimate: int = 0
     bound: int = 0
     images: int = 0
+    tiles: int = 0
 
     def __add__(self, other: Weight) -> Weight:
-        return Weight(self.estimate + other.estimate, self.bound + other.bound, self.images + other.images)
+        return Weight(
+            self.estimate + other.estimate,
+            self.bound + other.bound,
+            self.images + other.images,
+            self.tiles + other.tiles,
+        )
+
+    def bound_for(self, slug: str) -> int:
+        """The bound for one model: some count pictures as no other does."""
+        each, tile = TILED.get(slug.partition(":")[0], (0, 0))
+        return max(self.bound, self.bound + self.images * (each - IMAGE_TOKENS) + self.tiles * tile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +82,31 @@ def _images(message: dict[str, Any]) -> int:
     return sum(map(_is_image, content))
 
 
+def _tiles(message: dict[str, Any]) -> int:
+    total = 0
+    for part in filter(_is_image, message["content"]):
+        image = part["image_url"]
+        size = picture_size.size_of_address(image["url"])
+        if image.get("detail") != "low":  # that is looked at as a whole
+            total += MOST_TILES if size is None else tiles(*size)
+    return total
+
+
 def has_image(message: dict[str, Any]) -> bool:
     """Whether an image is among the parts of ``message``."""
     return _images(message) > 0
+
+
+def tiles(width: int, height: int) -> int:
+    """How many tiles of 512 pixels a picture has once it is scaled as those scale it that count so."""
+    scale = min(1.0, TILED_WITHIN / max(width, height))
+    scale = min(scale, TILED_SHORT / min(width, height))
+    return math.ceil(width * scale / TILE) * math.ceil(height * scale / TILE)
+
+
+def of_pictures(count: int, tiles: int) -> Weight:
+    """The weight of ``count`` pictures with ``tiles`` together."""
+    return Weight(USUAL_IMAGE_TOKENS * count, IMAGE_TOKENS * count, count, tiles)
 
 
 def of_bytes(size: int) -> Weight:
@@ -89,7 +128,7 @@ def of_messages(messages: Sequence[dict[str, Any]]) -> Weight:
     total = Weight()
     for message in messages:
         images = _images(message)
-        total += of_bytes(_size(message)) + Weight(USUAL_IMAGE_TOKENS * images, IMAGE_TOKENS * images, images)
+        total += of_bytes(_size(message)) + of_pictures(images, _tiles(message) if images else 0)
     return total
 
 
@@ -112,21 +151,22 @@ def estimate_bytes(count: int) -> int:
     return math.ceil(count / 4)
 
 
-def fit(fixed: Weight, sizes: Sequence[int], window: int | None, output: int) -> Fitted:
+def fit(fixed: Weight, newest: Iterable[Weight | None], count: int, window: int | None, output: int) -> Fitted:
     """The newest part of a history that leaves room for ``output`` tokens beside ``fixed``, which always goes in.
 
-    ``sizes`` are the bytes of its messages, oldest first, -1 for one that is past every room; the oldest
-    are left out first. ``window`` is the model's context in tokens, None when it is not known.
+    ``newest`` are the weights of its ``count`` messages, the newest first, None for one that is past every room;
+    the oldest are left out first. ``window`` is the model's context in tokens, None when it is not known.
     """
     room = math.inf if window is None else window - output - fixed.estimate
     kept, total = 0, fixed
-    for size in reversed(sizes):
-        message = of_bytes(size)
+    for message in newest:
+        if message is None:
+            break
         room -= message.estimate
-        if room < 0 or size < 0:
+        if room < 0:
             break
         kept, total = kept + 1, total + message
-    return Fitted(kept, len(sizes) - kept, total)
+    return Fitted(kept, count - kept, total)
 
 
 def output_cap(asked: int | None, max_output: int | None, window: int | None) -> int:

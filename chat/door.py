@@ -126,6 +126,7 @@ def send(
         worker=worker,
         models=models,
         content=asked.content,
+        attachments=asked.attachments,
         conversation_id=asked.conversation_id,
         parent_message_id=asked.parent_message_id,
         system=asked.system,

@@ -300,7 +300,11 @@ class Conversation(models.Model):
 
 
 class Message(models.Model):
-    """One message in the tree. Its content changes only while ``streaming``."""
+    """One message in the tree. Its content changes only while ``streaming``.
+
+    ``attached_bytes`` is above 0 when files are attached: what models get of them as text at most; and the number of
+    ``attached_images``, with their tiles as some providers count them.
+    """
 
     class Role(models.TextChoices):
         USER = "user"
@@ -329,6 +333,9 @@ class Message(models.Model):
     usage = models.JSONField(null=True, blank=True)
     generation_id = models.UUIDField(null=True, blank=True)
     parent_message = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    attached_bytes = models.PositiveIntegerField(default=0, db_default=0)
+    attached_images = models.PositiveSmallIntegerField(default=0, db_default=0)
+    attached_tiles = models.PositiveSmallIntegerField(default=0, db_default=0)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
 
@@ -492,3 +499,23 @@ class KeptAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer of {self.pk}"
+
+
+from chat.attachment_models import Attachment, MessageAttachment  # noqa: E402
+
+__all__ = [
+    "AIModel",
+    "Attachment",
+    "Conversation",
+    "Generation",
+    "KeptAnswer",
+    "Message",
+    "MessageAttachment",
+    "ModelClass",
+    "ModelPrice",
+    "Turn",
+    "UpstreamFinding",
+    "UpstreamKey",
+    "UpstreamReconciliation",
+    "UpstreamSpending",
+]

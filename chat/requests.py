@@ -32,9 +32,10 @@ FIELDS: Final = frozenset(
     }
 )
 # Part of the contract, and not built yet: asking for one says so instead of ignoring it.
-NOT_YET: Final = ("attachments", "preset_id", "web_search")
+NOT_YET: Final = ("preset_id", "web_search")
 FEWEST_MODELS, MOST_MODELS = 2, 4
 LONGEST_MODEL: Final = 200
+MOST_FILES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class ChatRequest:
     system: str | None
     max_tokens: int | None
     temporary: bool
+    attachments: tuple[UUID, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -136,6 +138,19 @@ def models(body: dict[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
+def attachments(body: dict[str, Any]) -> tuple[UUID, ...]:
+    """The ids of the files that go with the message, none twice; empty when null or missing."""
+    value = body.get("attachments")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > MOST_FILES:
+        raise Refusal("invalid_value", f"attachments must be a list of at most {MOST_FILES} ids.", param="attachments")
+    found = [identity({"attachments": one}, "attachments") for one in value]
+    if None in found or len(set(found)) < len(found):
+        raise Refusal("invalid_value", "attachments must name different files.", param="attachments")
+    return tuple(one for one in found if one is not None)
+
+
 def content(body: Mapping[str, Any]) -> str:
     """What a person says: the field ``content``, which must be there and not be blank."""
     said = text(body, "content", LONGEST_MESSAGE)
@@ -172,5 +187,6 @@ def read(body: dict[str, Any]) -> ChatRequest:
         system=text(body, "system", LONGEST_SYSTEM),
         max_tokens=whole(body, "max_tokens", 1, MOST_TOKENS),
         temporary=yes_no(body, "temporary"),
+        attachments=attachments(body),
         params={name: value for name, value in params.items() if value is not None},
     )

@@ -15,7 +15,8 @@ from django.db.models import Case, Q, TextField, Value, When
 from django.utils.safestring import SafeString, mark_safe
 
 from chat import markdown
-from chat.models import Conversation, Generation, Message
+from chat.attachments import load_held
+from chat.models import Attachment, Conversation, Generation, Message
 from chat.turn_rows import BECAUSE, INSTEAD_OF
 
 KEPT: Final = "kept"
@@ -32,7 +33,7 @@ _WHY: Final = {
 }
 MESSAGE_FIELDS: Final = (
     "id role content content_html html_version reasoning status model_id tokens_used finish_reason error usage "
-    "parent_message_id generation_id metadata created_at"
+    "parent_message_id generation_id metadata created_at attached_bytes"
 ).split()
 _FINAL: Final = frozenset({Message.Status.COMPLETE, Message.Status.STOPPED, Message.Status.INTERRUPTED})
 _CUT_REASONS: Final = frozenset({"length", "quota"})
@@ -67,6 +68,7 @@ class ShownMessage:
     unanswered: bool = False
     choosable: bool = False
     columns: list[ShownMessage] = field(default_factory=list)
+    files: Sequence[Attachment] = ()
 
     @property
     def can_continue(self) -> bool:
@@ -168,6 +170,7 @@ def shown(conversation: Conversation, messages: Sequence[Message], *, columns: b
         rows = Message.objects.filter(conversation=conversation).only(*MESSAGE_FIELDS).in_bulk(together)
         compared = [rows[pk] for pk in together if pk in rows]
     _render([*messages, *compared])
+    held = load_held(messages)
 
     def made(message: Message, side_by_side: list[ShownMessage]) -> ShownMessage:
         place = [one.id for one in siblings[message.parent_message_id, message.role]]
@@ -195,6 +198,7 @@ def shown(conversation: Conversation, messages: Sequence[Message], *, columns: b
             unanswered=message.role == Message.Role.USER and message.pk == conversation.active_message_id,
             choosable=message.pk in together,
             columns=side_by_side,
+            files=held.get(message.pk, ()),
         )
 
     columns_of = {last.pk: [made(one, []) for one in compared]}

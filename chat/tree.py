@@ -100,11 +100,17 @@ def newest_leaf(conversation_id: UUID, message_id: UUID) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message of a path. ``size`` is its text's bytes; -1 when what is below it fills the path's measure."""
+    """One message of a path. ``size`` is its bytes, files included; -1 when what is below it fills the path's measure.
+
+    ``attached`` are the bytes of its files, ``images`` and their ``tiles`` what among them are pictures.
+    """
 
     id: UUID
     role: str
     size: int
+    attached: int = 0
+    images: int = 0
+    tiles: int = 0
 
 
 def _seed(vendor: str, count: int) -> str:
@@ -125,25 +131,27 @@ def paths(leaves: Mapping[UUID, int], max_depth: int) -> dict[UUID, list[Step]]:
         return {}
     this = rows.table(Message)
     postgresql = this.vendor == "postgresql"
-    size = "octet_length(m.content)" if postgresql else "length(CAST(m.content AS BLOB))"
+    length = "octet_length(m.content)" if postgresql else "length(CAST(m.content AS BLOB))"
+    size = f"({length} + m.attached_bytes)"
+    files = "m.attached_bytes, m.attached_images, m.attached_tiles"
     sql = (
         f"WITH RECURSIVE seed(id, most) AS {_seed(this.vendor, len(leaves))}, "  # noqa: S608 (only marks are put in)
-        "path(leaf, most, id, role, parent, conversation, depth, total, size) AS ("
+        "path(leaf, most, id, role, parent, conversation, depth, total, size, attached, images, tiles) AS ("
         "SELECT m.id, seed.most, m.id, m.role, m.parent_message_id, m.conversation_id, 1, "
-        f"CAST({size} AS bigint), CAST({size} AS bigint) "
+        f"CAST({size} AS bigint), CAST({size} AS bigint), {files} "
         "FROM seed JOIN chat_messages m ON m.id = seed.id "
         "UNION ALL "
         "SELECT path.leaf, path.most, m.id, m.role, m.parent_message_id, m.conversation_id, path.depth + 1, "
         f"path.total + CASE WHEN path.total < path.most THEN {size} ELSE 0 END, "
-        f"CAST(CASE WHEN path.total < path.most THEN {size} ELSE -1 END AS bigint) "
+        f"CAST(CASE WHEN path.total < path.most THEN {size} ELSE -1 END AS bigint), {files} "
         "FROM path JOIN chat_messages m ON m.id = path.parent AND m.conversation_id = path.conversation "
         "WHERE path.depth < %s) "
-        "SELECT leaf, id, role, size FROM path ORDER BY leaf, depth DESC"
+        "SELECT leaf, id, role, size, attached, images, tiles FROM path ORDER BY leaf, depth DESC"
     )
     seeds = [value for leaf, most in leaves.items() for value in (this.to_db("id", leaf), most)]
     found: dict[UUID, list[Step]] = {}
-    for leaf, message_id, role, length in rows.query(this, sql, [*seeds, max_depth]):
-        step = Step(this.from_db("id", message_id), role, length)
+    for leaf, message_id, role, bytes_of, *held in rows.query(this, sql, [*seeds, max_depth]):
+        step = Step(this.from_db("id", message_id), role, bytes_of, *held)
         found.setdefault(this.from_db("id", leaf), []).append(step)
     return found
 

@@ -38,6 +38,7 @@ class Start:
     kind: Kind = Kind.SEND
     scope: str = "chat"
     content: str = ""
+    attachments: tuple[UUID, ...] = ()
     conversation_id: UUID | None = None
     parent_message_id: UUID | None = None
     message_id: UUID | None = None
@@ -52,6 +53,7 @@ class Start:
     body_digest: str = ""
     withdrawn: bool = False  # set while it waits: its caller has been told that the database is away
     weight: Weight | None = None  # of what the request brings, once it is measured
+    attached: list[dict[str, Any]] = field(default_factory=list)  # the rows of its attachments, once they are read
 
     @property
     def stored(self) -> bool:
@@ -80,6 +82,7 @@ class StartedGeneration:
     prompt_estimate: int
     admitted: Admitted
     ask: Ask
+    weight: Weight
     prefix: str = ""
 
 

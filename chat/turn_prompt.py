@@ -12,7 +12,8 @@ from typing import Final
 from uuid import UUID
 
 from accounts.claims import Standing
-from chat import context
+from chat import attached, context
+from chat.attached import Files
 from chat.catalog import CatalogModel
 from chat.context import Fitted, Prompt, Weight
 from chat.models import Message
@@ -36,7 +37,7 @@ def weigh(job: Start) -> Weight:
             job.weight += context.of_messages(job.messages)
         elif job.content:
             job.weight += context.of_text(job.content)
-    return job.weight
+    return job.weight + attached.weight(job.attached)
 
 
 def history_bytes(job: Start) -> int:
@@ -82,7 +83,7 @@ def draft(job: Start, place: Place, path: Sequence[Step]) -> Draft:
         if any(step.size < 0 for step in always):
             raise Refusal("context_length_exceeded")
         for step in always:
-            fixed += context.of_bytes(step.size)
+            fixed += context.of_bytes(step.size) + context.of_pictures(step.images, step.tiles)
         if job.instruction:
             fixed += context.of_text(_joined("", job.instruction))
     question = job.content if place.question is None else None
@@ -101,10 +102,18 @@ class Portion:
 
 
 def portion(job: Start, standing: Standing, made: Draft, model: CatalogModel, number: int, reference: str) -> Portion:
-    """The part of the job's model in position ``number``. Refusal ``context_length_exceeded``."""
+    """The part of the job's model in position ``number``.
+
+    Refusals ``context_length_exceeded``, and ``model_reads_no_images`` when the question has pictures for a model
+    that reads none; those of its history such a model is told of.
+    """
+    sees = model.sees
+    if made.fixed.images and not sees:
+        raise Refusal("model_reads_no_images", param="attachments" if job.messages is None else "messages")
     window = model.context_length
     cap = context.output_cap(job.max_tokens, model.max_output, window)
-    fitted = context.fit(made.fixed, [step.size for step in made.history], window, cap)
+    weights = (_weight(step, sees) for step in reversed(made.history))
+    fitted = context.fit(made.fixed, weights, len(made.history), window, cap)
     cap = context.room_for_answer(cap, window, fitted.weight.estimate)
     wanted = None if job.max_tokens is None else min(job.max_tokens, cap)
     included = fitted.kept + len(made.always) + (made.question is not None)
@@ -114,15 +123,21 @@ def portion(job: Start, standing: Standing, made: Draft, model: CatalogModel, nu
     return Portion(model, made, fitted, included, ask)
 
 
-def another_ask(job: Start, standing: Standing, model: CatalogModel, ask: Ask, prompt: int, reference: str) -> Ask:
-    """What ``model`` needs to answer in place of the one that ``ask`` was for, with the same ``prompt`` tokens.
+def _weight(step: Step, sees: bool) -> Weight | None:
+    if step.size < 0:
+        return None
+    own = context.of_bytes(step.size)
+    return own + context.of_pictures(step.images, step.tiles) if step.images and sees else own
+
+
+def another_ask(job: Start, standing: Standing, model: CatalogModel, weight: Weight, reference: str) -> Ask:
+    """What ``model`` needs to answer in place of another, from a prompt of the same ``weight``.
 
     Refusal ``context_length_exceeded``.
     """
     cap = context.output_cap(job.max_tokens, model.max_output, model.context_length)
-    cap = context.room_for_answer(cap, model.context_length, prompt)
+    cap = context.room_for_answer(cap, model.context_length, weight.estimate)
     wanted = None if job.max_tokens is None else min(job.max_tokens, cap)
-    weight = Weight(prompt, ask.input_bound, 0 if ask.learns else 1)
     return _ask(job, standing, model, 1, reference, weight, wanted, cap)
 
 
@@ -145,12 +160,13 @@ def _ask(
 ) -> Ask:
     key, price = standing.key, model.price
     assert price is not None  # a door lets no model without one through
+    bound = weight.bound_for(model.slug)
     return Ask(
         account_id=standing.principal.user_id,
         reference=reference,
         model_id=model.slug,
-        input_bound=weight.bound,
-        learnt_bound=None if weight.images else bounds.tightened(weight.bound, model.bound_ppm),
+        input_bound=bound,
+        learnt_bound=None if weight.images else bounds.tightened(bound, model.bound_ppm),
         learns=not weight.images,
         wanted_tokens=wanted,
         default_tokens=default,
@@ -173,6 +189,7 @@ def _ask(
         model_classes=model.classes,
         worker=job.worker,
         counts_as_request=number == 0,
+        fees_nano=weight.images * price.image_nano,
     )
 
 
@@ -182,18 +199,26 @@ def needed(portion: Portion) -> list[UUID]:
     return [step.id for step in (*kept, *portion.draft.always)]
 
 
-def prompt(job: Start, portion: Portion, said: Mapping[UUID, str]) -> Prompt:
-    """The prompt in full, from the texts of what is ``needed``."""
+def holding(portion: Portion) -> list[UUID]:
+    """The stored messages of the prompt that hold files."""
+    kept = portion.draft.history[len(portion.draft.history) - portion.fitted.kept :]
+    return [step.id for step in (*kept, *portion.draft.always) if step.attached]
+
+
+def prompt(job: Start, portion: Portion, said: Mapping[UUID, str], files: Files) -> Prompt:
+    """The prompt in full, from the texts of what is ``needed``, and the ``files`` of its messages."""
     if job.messages is not None:
         return job.messages
     made = portion.draft
     found: Prompt = [{"role": "system", "content": made.system}] if made.system else []
     kept = made.history[len(made.history) - portion.fitted.kept :]
-    found += [{"role": step.role, "content": said[step.id]} for step in (*kept, *made.always)]
+    steps = [(step.role, said[step.id], files.of.get(step.id, ())) for step in (*kept, *made.always)]
     if made.question is not None:
-        found.append({"role": "user", "content": made.question})
+        steps.append((Message.Role.USER.value, made.question, files.new(job.attached)))
     elif job.instruction:
-        found[-1]["content"] = _joined(found[-1]["content"], job.instruction)
+        role, text, held = steps[-1]
+        steps[-1] = role, _joined(text, job.instruction), held
+    found += attached.said(steps, portion.model.sees)
     if made.prefix is not None and made.prefix.size:
         # Some providers take no answer to go on with that ends in a blank.
         found[-1]["content"] = found[-1]["content"].rstrip()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chat import attached
 from chat.models import Generation, Message
 from chat.turn_jobs import Kind, Start, Started
 from oneai.kit.rows import Row
@@ -60,6 +61,9 @@ def message_row(started: Started) -> Row:
         "reasoning": "",
         "tokens_used": 0,
         "finish_reason": "",
+        "attached_bytes": 0,
+        "attached_images": 0,
+        "attached_tiles": 0,
     }
 
 
@@ -75,6 +79,7 @@ def question(job: Start, started: Started, parent: UUID | None, at: datetime) ->
         "parent_message_id": parent,
         "metadata": {},
         "created_at": at,
+        **attached.columns(job.attached),
     }
 
 

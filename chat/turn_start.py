@@ -15,8 +15,8 @@ from uuid import UUID
 
 from accounts import keyring
 from accounts.claims import Standing, standings
-from chat import kept_answers, openai_store, preferring, titles, tree, turn_prompt
-from chat.models import Conversation, Generation, KeptAnswer, Message, Turn
+from chat import attached, attachments, kept_answers, openai_store, preferring, titles, tree, turn_prompt
+from chat.models import Attachment, Conversation, Generation, KeptAnswer, Message, MessageAttachment, Turn
 from chat.tree import Step
 from chat.turn_jobs import Attached, Start, Started, StartedGeneration, Switch
 from chat.turn_place import CONVERSATION, MESSAGE, Place, place_of
@@ -44,11 +44,15 @@ class _Rows:
     turns: list[Row] = field(default_factory=list)
     generations: list[Row] = field(default_factory=list)
     kept: list[Row] = field(default_factory=list)
+    held: list[Row] = field(default_factory=list)
 
     def write(self) -> None:
         rows.insert(Conversation, self.conversations)
         for first in range(0, len(self.messages), MESSAGES_AT_ONCE):
             rows.insert(Message, self.messages[first : first + MESSAGES_AT_ONCE])
+        rows.insert(MessageAttachment, self.held)
+        needed = dict.fromkeys(row["attachment_id"] for row in self.held)
+        rows.update(Attachment, [{"id": attachment_id, "keep_until": None} for attachment_id in needed])
         rows.insert(Turn, self.turns)
         rows.insert(Generation, self.generations)
         rows.insert(KeptAnswer, self.kept)
@@ -62,6 +66,7 @@ class Read:
     turns: dict[tuple[UUID, str], Row]
     conversations: dict[UUID, Row]
     messages: dict[UUID, Row]
+    attachments: dict[UUID, Row]
     paths: dict[UUID, list[Step]] = field(default_factory=dict)
 
 
@@ -101,7 +106,8 @@ def read_rows(jobs: Sequence[Start], users: Iterable[UUID], at: datetime, *, loc
     wanted = [named for job in jobs for named in (job.parent_message_id, job.message_id) if named]
     wanted += [row["active_message_id"] for row in conversations.values() if row["active_message_id"]]
     messages = {row["id"]: row for row in rows.select(Message, MESSAGE, by="id", values=wanted)}
-    return Read(_read_turns(jobs, users, at), conversations, messages)
+    files = attached.find([named for job in jobs for named in job.attachments], lock=lock)
+    return Read(_read_turns(jobs, users, at), conversations, messages, files)
 
 
 @dataclass(slots=True)
@@ -193,10 +199,11 @@ def cheaply(job: Start, standing: Standing, read: Read, book: Book) -> Candidate
     standing.principal.require(job.scope)
     for model in job.models:
         standing.check_model(model.slug)
-    if attached := _known(job, user_id, read):
-        return attached
+    if known := _known(job, user_id, read):
+        return known
     preferring.fill(job, standing.user)
     place = place_of(job, user_id, read.conversations, read.messages)
+    job.attached = attached.chosen(job.attachments, user_id, read.attachments)
     if place.leaf is not None:
         book.consider(turn_prompt.least_asks(job, standing))
     return Candidate(job, standing, place)
@@ -252,6 +259,7 @@ def _start(candidate: Candidate, read: Read, book: Book, out: _Rows, at: datetim
                 prompt_estimate=one.fitted.weight.estimate,
                 admitted=admitted,
                 ask=one.ask,
+                weight=one.fitted.weight,
             )
             for generation_id, one, admitted in zip(ids, portions, admissions, strict=True)
         ],
@@ -271,6 +279,7 @@ def _start(candidate: Candidate, read: Read, book: Book, out: _Rows, at: datetim
         if place.question is None:
             started.user_message_id = uuid7()
             out.messages.append(question(job, started, place.leaf, at))
+            out.held += attachments.held_rows(started.user_message_id, job.attached)
     elif job.store:
         made, said = openai_store.begin(job, started, at)
         out.conversations.append(made)
@@ -291,9 +300,13 @@ def _say(drafted: Sequence[tuple[Start, Started, list[Portion]]], out: _Rows, at
     said = tree.texts(
         message_id for _, _, portions in drafted for one in portions for message_id in turn_prompt.needed(one)
     )
+    files = attached.read(
+        [message_id for _, _, portions in drafted for one in portions for message_id in turn_prompt.holding(one)],
+        [row["id"] for job, _, _ in drafted for row in job.attached],
+    )
     for job, started, portions in drafted:
         for generation, one in zip(started.generations, portions, strict=True):
-            generation.prompt = turn_prompt.prompt(job, one, said)
+            generation.prompt = turn_prompt.prompt(job, one, said, files)
             if one.draft.prefix is not None and one.draft.prefix.size:
                 generation.prefix = said[one.draft.prefix.id]
         if job.messages is None:

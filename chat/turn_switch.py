@@ -61,7 +61,7 @@ def _switch(job: Switch, standing: Standing, book: Book) -> Switched:
     try:
         standing.check_model(job.model.slug)
         reference = f"generation:{old.generation_id}:{len(job.tries) + 1}"
-        ask = turn_prompt.another_ask(job.start, standing, job.model, old.ask, old.prompt_estimate, reference)
+        ask = turn_prompt.another_ask(job.start, standing, job.model, old.weight, reference)
         if job.gently:
             book.consider([ask])
     except Refusal:

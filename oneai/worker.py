@@ -18,6 +18,7 @@ from billing import reconciling as razorpay
 from chat import catalog, conversations, kept_answers, reconciling, search, sweeper, upstream_keys
 from oneai import watching
 from oneai.kit import metrics
+from chat import attachments, catalog, kept_answers, reconciling, sweeper, upstream_keys
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
 
@@ -66,6 +67,8 @@ def duties() -> list[Duty]:
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("search index", 1.0, search.index_waiting),
         Duty("bin", 600.0, conversations.empty_bin),
+        Duty("files", 10.0, attachments.remove_unneeded, waits=True),
+        Duty("files without a message", 600.0, attachments.find_abandoned, waits=True),
         Duty("reminders", 60.0, reminders.announce),
         Duty("exports", 5.0, exporting.make_due, waits=True),
         Duty("closings", 60.0, closing.work, waits=True),

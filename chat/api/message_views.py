@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.api.doors import ScopedView, principal
 from chat import branches, conversations, requests
 from chat.access import conversation_for
-from chat.api.shapes import MESSAGE_COLUMNS, FoundMessageShape, MessageContent, MessageShape
+from chat.api.shapes import MESSAGE_COLUMNS, FoundMessageShape, MessageContent, MessageShape, messages_shown
 from chat.models import Conversation, Message
 from chat.search import Search, in_time
 from oneai.kit.errors import Refusal
@@ -61,8 +61,8 @@ def _path(request: Request, conversation: Conversation, role: str, model: str, q
     ids = conversations.active_path(conversation.pk, conversation.active_message_id, role=role, model=model, contains=q)
     page, following, before = slice_of(request, ids)
     rows: dict[UUID, Message] = Message.objects.only(*MESSAGE_COLUMNS).in_bulk(list(page))
-    shown: Any = [rows[message_id] for message_id in page if message_id in rows]
-    return list_response(MessageShape(shown, many=True).data, following, before)
+    shown = [rows[message_id] for message_id in page if message_id in rows]
+    return list_response(messages_shown(shown), following, before)
 
 
 def _narrowed(found: QuerySet[Message], model: str, q: str) -> QuerySet[Message]:
@@ -76,7 +76,7 @@ def _narrowed(found: QuerySet[Message], model: str, q: str) -> QuerySet[Message]
 def _pages(view: Any, request: Request, found: QuerySet[Message], order: tuple[str, ...]) -> Response:
     pages = Pages(order)
     page: Any = pages.paginate_queryset(found.only(*MESSAGE_COLUMNS), request, view)
-    return pages.get_paginated_response(MessageShape(page, many=True).data)
+    return pages.get_paginated_response(messages_shown(page))
 
 
 class MessageDetail(ScopedView):
@@ -91,7 +91,7 @@ class MessageDetail(ScopedView):
             raise Refusal("invalid_request", "The body must be a JSON object.")
         requests.known_fields(request.data, ("content",))
         made = branches.edit(principal(request), message_id, requests.content(request.data))
-        return Response(MessageShape(made).data, status=201)
+        return Response(messages_shown([made])[0], status=201)
 
     @extend_schema(operation_id="messages_delete", responses={204: None})
     def delete(self, request: Request, message_id: str) -> Response:

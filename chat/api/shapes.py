@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chat import bulk, catalog
+from chat.api.attachment_shapes import AttachmentShape
+from chat.attachments import load_held
 from chat.models import Conversation, Folder, Message
 from chat.requests import LONGEST_MESSAGE, LONGEST_SYSTEM
 from oneai.kit.errors import Refusal
@@ -15,7 +18,7 @@ from oneai.kit.fields import Body, Flag, Metadata, Tags, Text, Texts
 
 MESSAGE_COLUMNS: Final = (
     "id", "role", "content", "status", "model_id", "parent_message_id", "finish_reason", "tokens_used",
-    "usage", "created_at",
+    "usage", "created_at", "attached_bytes",
 )  # fmt: skip
 """What a message's shape needs: the cached HTML and the reasoning stay in the database."""
 
@@ -105,8 +108,19 @@ class MessageShape(serializers.Serializer[Message]):
     finish_reason = EmptyIsNull()
     tokens_used = serializers.IntegerField()
     usage = UsageShape(allow_null=True)
-    attachments = serializers.ListField(child=serializers.DictField(), read_only=True, default=list)
+    attachments = serializers.SerializerMethodField(help_text="Its files, in the order in which they were given.")
     created_at = serializers.DateTimeField()
+
+    @extend_schema_field(AttachmentShape(many=True))
+    def get_attachments(self, message: Message) -> list[dict[str, Any]]:
+        held: Any = self.context.get("held", {}).get(message.pk, ())
+        return list(AttachmentShape(held, many=True).data)
+
+
+def messages_shown(messages: Sequence[Message]) -> Any:
+    """Messages as they are shown, with the files that they hold."""
+    several: Any = messages
+    return MessageShape(several, many=True, context={"held": load_held(messages)}).data
 
 
 class FoundMessageShape(MessageShape):

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from chat.api import (
+    attachment_views,
     conversation_views,
     file_views,
     folder_views,
@@ -26,6 +27,9 @@ urlpatterns = [
     path("conversations/<str:conversation_id>/messages", message_views.ConversationMessages.as_view()),
     path("folders", folder_views.FolderList.as_view()),
     path("folders/<str:folder_id>", folder_views.FolderDetail.as_view()),
+    path("attachments", attachment_views.AttachmentList.as_view()),
+    path("attachments/<str:attachment_id>", attachment_views.AttachmentDetail.as_view()),
+    path("attachments/<str:attachment_id>/content", attachment_views.AttachmentContent.as_view()),
     path("messages/<str:message_id>", message_views.MessageDetail.as_view()),
     path("messages/<str:message_id>/receipt", receipt_views.MessageReceipt.as_view()),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from chat import context, markdown, openai_messages, openai_read
+from chat import context, markdown, openai_messages, openai_read, picture_size
 from chat.openrouter.wire import read_chunk
 from oneai.kit.errors import Refusal
+from tests.chat import files
 from tests.chat.client import Chat
 from tests.servers.site import Site
 
@@ -94,3 +96,13 @@ def test_hostile_markdown_is_shown_without_hanging(text: str) -> None:
     began = time.process_time()
     assert markdown.render(text)
     assert time.process_time() - began < 20  # it took minutes: this is about an end, not about speed
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG", "WEBP"])
+def test_the_size_of_a_picture_is_read_without_decoding_it(kind: str) -> None:
+    address = f"data:image/png;base64,{base64.b64encode(files.picture(kind, (1100, 700))).decode()}"
+    assert picture_size.size_of_address(address) == (1100, 700)
+    assert [picture_size.size_of_address(address[:length]) for length in range(36)] == [None] * 36
+    asked = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}}]}]
+    assert context.of_messages(asked).bound_for("openai/gpt-4o-mini") > 2833 + 6 * 5667
+    assert context.of_messages(asked).bound_for("openai/gpt-4o") < 5000
