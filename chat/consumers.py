@@ -233,7 +233,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _send(self, frame: Frame, request_id: str | None) -> None:
         running = engine.current()
-        asked = requests.read(frame)
+        asked = await door.with_preset(requests.read(frame), self._who)
         models = await door.models(asked.models, self._who)
         start = door.send(asked, models, self._claim, "ws", running.worker, None, "")
         # A task of the engine's: a turn that is admitted is produced, also when the socket has just left.

@@ -16,7 +16,7 @@ from accounts.authentication import authenticate, bearer, check_csrf, key_digest
 from accounts.claims import Claim
 from accounts.models import User
 from accounts.principal import Principal
-from chat import catalog, engine
+from chat import catalog, engine, presets
 from chat.catalog import CatalogModel
 from chat.requests import ChatRequest
 from chat.turn_jobs import Start
@@ -78,6 +78,13 @@ async def known_first(request: Request, work: Awaitable[Result], scope: str) -> 
     except Refusal:
         (await identify(request, unsafe=True)).require(scope)
         raise
+
+
+async def with_preset(asked: ChatRequest, who: Callable[[], Awaitable[Principal]]) -> ChatRequest:
+    """``asked`` with what its preset says, if it names one of ``who``. Refusal ``not_found``."""
+    if asked.preset_id is None:
+        return asked
+    return await database.run(presets.applied, asked, asked.preset_id, (await who()).user_id)
 
 
 def _preferred(user_id: UUID) -> str:

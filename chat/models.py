@@ -502,6 +502,7 @@ class KeptAnswer(models.Model):
 
 
 from chat.attachment_models import Attachment, MessageAttachment  # noqa: E402
+from chat.preset_models import Preset  # noqa: E402
 
 __all__ = [
     "AIModel",
@@ -513,6 +514,7 @@ __all__ = [
     "MessageAttachment",
     "ModelClass",
     "ModelPrice",
+    "Preset",
     "Turn",
     "UpstreamFinding",
     "UpstreamKey",

@@ -23,7 +23,7 @@ async def quote(request: Request) -> None:
     async def who() -> Principal:
         return principal
 
-    asked = requests.read(request.json())
+    asked = await door.with_preset(requests.read(request.json()), who)
     models: list[CatalogModel] = await door.models(asked.models, who)
     job = door.send(
         asked,

@@ -32,7 +32,7 @@ FIELDS: Final = frozenset(
     }
 )
 # Part of the contract, and not built yet: asking for one says so instead of ignoring it.
-NOT_YET: Final = ("preset_id", "web_search")
+NOT_YET: Final = ("web_search",)
 FEWEST_MODELS, MOST_MODELS = 2, 4
 LONGEST_MODEL: Final = 200
 MOST_FILES: Final = 10
@@ -50,6 +50,7 @@ class ChatRequest:
     max_tokens: int | None
     temporary: bool
     attachments: tuple[UUID, ...] = ()
+    preset_id: UUID | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -188,5 +189,6 @@ def read(body: dict[str, Any]) -> ChatRequest:
         max_tokens=whole(body, "max_tokens", 1, MOST_TOKENS),
         temporary=yes_no(body, "temporary"),
         attachments=attachments(body),
+        preset_id=identity(body, "preset_id"),
         params={name: value for name, value in params.items() if value is not None},
     )

@@ -25,9 +25,10 @@ async def send_message(request: Request) -> None:
     running = engine.current()
 
     async def read() -> tuple[requests.ChatRequest, str | None, list[CatalogModel]]:
-        asked = requests.read(request.json())
+        who = partial(door.identify, request, unsafe=True)
+        asked = await door.with_preset(requests.read(request.json()), who)
         key = door.idempotency_key(request)
-        return asked, key, await door.models(asked.models, partial(door.identify, request, unsafe=True))
+        return asked, key, await door.models(asked.models, who)
 
     asked, key, models = await door.known_first(request, read(), "chat")
     claim = await door.claim(request)

@@ -14,7 +14,16 @@ from oneai.kit.rows import Row
 
 CUT: Final = frozenset({Message.Status.STOPPED.value, Message.Status.INTERRUPTED.value})
 CUT_REASONS: Final = frozenset({"length", "quota"})
-CONVERSATION: Final = ("id", "user_id", "system", "active_message_id", "message_count", "deleted_at", "title")
+CONVERSATION: Final = (
+    "id",
+    "user_id",
+    "system",
+    "active_message_id",
+    "message_count",
+    "deleted_at",
+    "title",
+    "temporary",
+)
 MESSAGE: Final = ("id", "conversation_id", "role", "status", "finish_reason", "parent_message_id")
 
 
@@ -40,6 +49,8 @@ def place_of(job: Start, user_id: UUID, conversations: Mapping[UUID, Row], messa
     conversation = conversations.get(job.conversation_id)
     if conversation is None or conversation["user_id"] != user_id or conversation["deleted_at"] is not None:
         raise Refusal("not_found")
+    if job.temporary and not conversation["temporary"]:
+        raise Refusal("invalid_value", "Only a new conversation can be temporary.", param="temporary")
     system = conversation["system"] if job.system is None else job.system
     if job.kind is Kind.SEND:
         return Place(conversation, _parent(job, conversation, messages), None, system)

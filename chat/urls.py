@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from chat import pages, preference_pages, share_pages
+from chat import pages, preference_pages, preset_pages, share_pages
 
-urlpatterns = [*pages.urlpatterns, *preference_pages.urlpatterns, *share_pages.urlpatterns]
+urlpatterns = [
+    *pages.urlpatterns,
+    *preference_pages.urlpatterns,
+    *preset_pages.urlpatterns,
+    *share_pages.urlpatterns,
+]

@@ -108,13 +108,15 @@ def _components() -> Schema:
                     uniqueItems=True,
                     description="Files of ``/api/attachments``.",
                 ),
-                "preset_id": _nullable("string", format="uuid", description="Not supported yet."),
+                "preset_id": _nullable(
+                    "string", format="uuid", description="A preset: it says what the other fields leave out."
+                ),
                 "system": _nullable("string", maxLength=requests.LONGEST_SYSTEM),
                 "temperature": _nullable("number", minimum=0, maximum=2),
                 "max_tokens": _nullable("integer", minimum=1, maximum=requests.MOST_TOKENS),
                 "reasoning_effort": {"type": "string", "nullable": True, "enum": [*efforts, None]},
                 "web_search": _nullable("boolean", description="Not supported yet."),
-                "temporary": _nullable("boolean"),
+                "temporary": _nullable("boolean", description="Erased once it is left; for a new conversation only."),
             },
             ["content"],
             additionalProperties=False,

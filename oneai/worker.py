@@ -19,6 +19,7 @@ from chat import catalog, conversations, kept_answers, reconciling, search, swee
 from oneai import watching
 from oneai.kit import metrics
 from chat import attachments, catalog, kept_answers, reconciling, sweeper, upstream_keys
+from chat import attachments, catalog, kept_answers, reconciling, sweeper, temporary, upstream_keys
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
 
@@ -67,6 +68,7 @@ def duties() -> list[Duty]:
         Duty("kept answers", 60.0, kept_answers.erase),
         Duty("search index", 1.0, search.index_waiting),
         Duty("bin", 600.0, conversations.empty_bin),
+        Duty("temporary", 5.0, temporary.erase_left),
         Duty("files", 10.0, attachments.remove_unneeded, waits=True),
         Duty("files without a message", 600.0, attachments.find_abandoned, waits=True),
         Duty("reminders", 60.0, reminders.announce),

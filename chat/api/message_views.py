@@ -141,7 +141,7 @@ class History(ScopedView):
         with in_time():
             page: Any = pages.paginate_queryset(search.messages(found).only(*MESSAGE_COLUMNS), request, self)
         shown = [
-            {**MessageShape(row).data, "highlights": [asdict(part) for part in search.excerpt(row.content)]}
-            for row in page
+            {**said, "highlights": [asdict(part) for part in search.excerpt(row.content)]}
+            for row, said in zip(page, messages_shown(page), strict=True)
         ]
         return pages.get_paginated_response(shown)

@@ -222,7 +222,7 @@ class OpenAIModelList(serializers.Serializer[Any]):
         return super().get_fields() | {"data": OpenAIModelShape(many=True)}
 
 
-def _known_model(slug: str) -> str:
+def known_model(slug: str) -> str:
     """``slug`` if the catalogue has it; Refusal ``model_not_found``."""
     if slug and slug not in catalog.current().models:
         raise Refusal("model_not_found", param="model")
@@ -238,7 +238,7 @@ class NewConversation(Body):
     metadata = Metadata(required=False)
 
     def validate_model(self, value: str) -> str:
-        return _known_model(value)
+        return known_model(value)
 
 
 class ConversationTitle(Body):
@@ -261,4 +261,4 @@ class ConversationChange(Body):
     active_message_id = Text(max_length=36, required=False, help_text="A message of this conversation.")
 
     def validate_model(self, value: str) -> str:
-        return _known_model(value)
+        return known_model(value)

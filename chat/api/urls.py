@@ -9,6 +9,7 @@ from chat.api import (
     folder_views,
     message_views,
     model_views,
+    preset_views,
     receipt_views,
     share_views,
 )
@@ -30,6 +31,8 @@ urlpatterns = [
     path("attachments", attachment_views.AttachmentList.as_view()),
     path("attachments/<str:attachment_id>", attachment_views.AttachmentDetail.as_view()),
     path("attachments/<str:attachment_id>/content", attachment_views.AttachmentContent.as_view()),
+    path("presets", preset_views.PresetList.as_view()),
+    path("presets/<str:preset_id>", preset_views.PresetDetail.as_view()),
     path("messages/<str:message_id>", message_views.MessageDetail.as_view()),
     path("messages/<str:message_id>/receipt", receipt_views.MessageReceipt.as_view()),
 ]
