@@ -42,6 +42,8 @@ listenToKeys({
   copyAnswer: () => pressLast(thread, "copy", ".msg--answer"),
   again: () => pressLast(thread, "again"),
   editLast: () => pressLast(thread, "edit"),
+  temporary: () => desk.temporary.toggle(),
+  attach: () => desk.composer.files.open(),
   pickModel: () => desk.picker.toggle(),
   search: () => desk.sidebar.focusSearch(),
   help: () => byId<HTMLDialogElement>("keys").showModal(),

@@ -1,5 +1,6 @@
 /** The message box: grows with its text, keeps a draft per conversation, Enter sends. */
 import { byId } from "./dom.ts";
+import { Files } from "./files.ts";
 import { count } from "./format.ts";
 
 const LONGEST = 100_000;
@@ -13,7 +14,9 @@ export class Composer {
   readonly #stop = byId<HTMLButtonElement>("stop");
   readonly #count = byId("count");
   readonly #heard: () => void;
+  readonly files: Files;
   #draft: string;
+  #keeps = true;
   #busy = false;
   #ready = false;
   #saving = 0;
@@ -21,6 +24,7 @@ export class Composer {
   /** `changed` hears of every change of what could be sent. */
   constructor(conversationId: string, send: (text: string) => void, stop: () => void, changed: () => void) {
     this.#heard = changed;
+    this.files = new Files(byId("column"), () => this.#changed());
     this.#draft = PREFIX + (conversationId || "new");
     this.#text.value = this.#text.value || read(this.#draft);
     this.#text.addEventListener("input", () => {
@@ -80,7 +84,7 @@ export class Composer {
 
   /** The server has the message: the draft under the old address is done with. */
   committed(conversationId: string): void {
-    write(this.#draft, this.#text.value);
+    if (this.#keeps) write(this.#draft, this.#text.value);
     const next = PREFIX + conversationId;
     if (next === this.#draft) return;
     write(this.#draft, "");
@@ -99,6 +103,12 @@ export class Composer {
     this.#changed();
   }
 
+  /** Whether what is written stays in this browser until it is sent. */
+  set keepsDraft(keeps: boolean) {
+    this.#keeps = keeps;
+    if (!keeps) write(this.#draft, "");
+  }
+
   set stoppable(can: boolean) {
     this.#stop.disabled = !can;
   }
@@ -111,7 +121,7 @@ export class Composer {
 
   #canSend(): boolean {
     const length = this.#text.value.trim().length;
-    return this.#ready && !this.#busy && length > 0 && this.#text.value.length <= LONGEST;
+    return this.#ready && !this.#busy && length > 0 && this.#text.value.length <= LONGEST && (this.files?.ready ?? false);
   }
 
   #changed(): void {
@@ -126,6 +136,7 @@ export class Composer {
   }
 
   #save(): void {
+    if (!this.#keeps) return;
     // While a message is on its way the draft is that message, not the empty box.
     if (this.#busy && this.#text.value === "") return;
     write(this.#draft, this.#text.value);

@@ -8,11 +8,13 @@ import { edit } from "./editor.ts";
 import type { AgainBody, SendBody } from "./events.ts";
 import { finishBody, userMessage } from "./messages.ts";
 import { ModelPicker } from "./models.ts";
+import { Presets } from "./presets.ts";
 import { QuotaView } from "./quota.ts";
 import { QuoteView } from "./quote.ts";
 import { describe, tell, type Told } from "./refusals.ts";
 import { Scroller } from "./scroll.ts";
 import { Sidebar } from "./sidebar.ts";
+import { Temporary } from "./temporary.ts";
 import { ThreadView } from "./thread-view.ts";
 import { Turn, type TurnHost } from "./turn.ts";
 
@@ -27,6 +29,8 @@ export class Desk implements TurnHost {
   readonly quota = new QuotaView();
   readonly scroller: Scroller;
   readonly sidebar: Sidebar;
+  readonly presets: Presets;
+  readonly temporary: Temporary;
   readonly #root: HTMLElement;
   readonly #thread: ThreadView;
   readonly #others = new BroadcastChannel("conversations");
@@ -47,6 +51,14 @@ export class Desk implements TurnHost {
       this.composer.ready = this.picker.current !== "" && !this.#partial;
       this.#thread.nameModels();
     });
+    this.presets = new Presets(this.composer, (preset) => {
+      if (preset?.model) this.picker.settle(preset.model);
+      this.composer.ready = this.picker.current !== "" && !this.#partial;
+    });
+    this.temporary = new Temporary(root, () => this.conversationId, (on) => {
+      this.composer.keepsDraft = !on;
+      if (!this.conversationId) byId("title").textContent = on ? "Temporary chat" : "New chat";
+    });
     // Another tab has changed this conversation: what it did is shown here, and followed.
     this.#others.addEventListener("message", (event) => {
       const idle = !this.#turn && !thread.querySelector(".editor");
@@ -63,20 +75,25 @@ export class Desk implements TurnHost {
   // What turns tell ----------------------------------------------------------------------------------
 
   started(id: string): void {
+    const temporary = this.temporary.on;
     if (this.conversationId !== id) {
       this.conversationId = id;
-      history.replaceState(null, "", `/c/${id}`);
-      byId("bar").removeAttribute("data-new");
+      this.temporary.begun();
+      // Its address would show nothing once this page is left.
+      if (!temporary) {
+        history.replaceState(null, "", `/c/${id}`);
+        byId("bar").removeAttribute("data-new");
+      }
     }
     this.composer.committed(id);
     this.composer.stoppable = true;
-    this.sidebar.touch(id, undefined, this.#turn?.block.querySelector(".msg__text")?.textContent ?? "");
+    if (!temporary) this.sidebar.touch(id, undefined, this.#turn?.block.querySelector(".msg__text")?.textContent ?? "");
     document.getElementById("welcome")?.remove();
     this.#others.postMessage(id);
   }
 
   titled(id: string, title: string): void {
-    this.sidebar.touch(id, title);
+    if (!this.temporary.on) this.sidebar.touch(id, title);
   }
 
   line(state: "reconnecting" | null): void {
@@ -111,7 +128,8 @@ export class Desk implements TurnHost {
     const { compared, path } = this.#end();
     const columns = Array.from(path?.parentElement?.children ?? []);
     if (compared && path) compared.replaceWith(path);
-    const block = el("div", { class: "turn" }, userMessage(text, path?.dataset["id"] ?? ""));
+    const files = this.composer.files.take();
+    const block = el("div", { class: "turn" }, userMessage(text, path?.dataset["id"] ?? "", files));
     // The same message again after the network gave up is the same send: it has the same key.
     const form = JSON.stringify(body);
     const key = this.#unsent?.body === form ? this.#unsent.key : newKey();
@@ -127,6 +145,7 @@ export class Desk implements TurnHost {
         compared.querySelector(".columns")?.replaceChildren(...columns);
       }
       if (welcome) welcome.hidden = false;
+      this.composer.files.restore(files);
       this.composer.restore(text);
       this.#unsent = unsent ? { body: form, key } : null;
     });
@@ -217,6 +236,10 @@ export class Desk implements TurnHost {
   #bodyOf(text: string): SendBody {
     const body: SendBody = { content: text, ...this.#choice() };
     if (this.conversationId) body.conversation_id = this.conversationId;
+    const files = this.composer.files.ids;
+    if (files.length > 0) body.attachments = files;
+    if (this.presets.current) body.preset_id = this.presets.current.id;
+    if (this.temporary.on && !this.conversationId) body.temporary = true;
     // The form of the body before a comparison is given up: asked again, it must be the same request.
     const { compared, path } = this.#end();
     if (path?.dataset["id"] && compared) body.parent_message_id = path.dataset["id"];

@@ -38,6 +38,9 @@ export interface SendBody {
   content: string;
   model?: string;
   models?: string[];
+  attachments?: string[];
+  preset_id?: string;
+  temporary?: boolean;
 }
 
 /** How an answer is asked for again. */

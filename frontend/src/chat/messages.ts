@@ -21,11 +21,42 @@ export function action(name: string, label: string, symbol: Symbol, text = "", c
   );
 }
 
-export function userMessage(text: string, parent: string): HTMLElement {
+/** A file that the server has, as it tells of it. */
+export interface SentFile {
+  id: string;
+  name: string;
+  kind: "image" | "pdf" | "text";
+  size: number;
+  width?: number | null;
+  height?: number | null;
+  pages?: number | null;
+  truncated?: boolean;
+  url: string;
+}
+
+export function sizeText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** The files of a message: as `chat/files.html` of the server. */
+export function fileList(files: SentFile[]): HTMLElement {
+  const items = files.map((file) => {
+    const picture = file.kind === "image";
+    const shown = picture
+      ? [el("img", { class: "msg__picture", src: file.url, alt: file.name, width: String(file.width ?? ""), height: String(file.height ?? ""), loading: "lazy" })]
+      : [icon("file-text"), el("span", { class: "file__name" }, file.name), el("span", { class: "file__size num" }, sizeText(file.size))];
+    return el("li", {}, el("a", { class: picture ? "msg__shown" : "msg__file", href: file.url }, ...shown));
+  });
+  return el("ul", { class: "msg__files", "aria-label": "Attached files" }, ...items);
+}
+
+export function userMessage(text: string, parent: string, files: SentFile[] = []): HTMLElement {
   return el(
     "article",
     { class: "msg msg--user", "data-role": "user", "data-parent": parent },
     el("h2", { class: "sr-only" }, "You"),
+    ...(files.length > 0 ? [fileList(files)] : []),
     el("div", { class: "msg__text", dir: "auto" }, text),
     el(
       "div",

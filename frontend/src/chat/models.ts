@@ -1,18 +1,9 @@
 /** The model picker: a searchable list, one model or several side by side; the last one is remembered here. */
 import { call } from "./api.ts";
-import { announce, byId, el } from "./dom.ts";
-import { short } from "./format.ts";
-
-interface Model {
-  id: string;
-  name: string;
-  context_length?: number | null;
-  pricing?: { prompt?: string | null; completion?: string | null };
-  allowed?: boolean;
-}
+import { announce, byId } from "./dom.ts";
+import { chosen, option, type Model } from "./model-list.ts";
 
 const KEY = "model";
-const LOCAL = "local/";
 const MOST_COMPARED = 4;
 
 export class ModelPicker {
@@ -30,6 +21,8 @@ export class ModelPicker {
   readonly #list = byId<HTMLUListElement>("model-list");
   readonly #status = byId("model-status");
   readonly #compare = byId<HTMLButtonElement>("model-compare");
+  readonly #order = byId<HTMLSelectElement>("model-order");
+  readonly #abilities = Array.from(document.querySelectorAll<HTMLButtonElement>("[data-ability]"));
   readonly #chosen: () => void;
 
   /** `fixed` is the conversation's model, which comes before the remembered one. */
@@ -53,6 +46,13 @@ export class ModelPicker {
       if (matchMedia("(hover: hover)").matches) this.#search.focus();
     });
     this.#search.addEventListener("input", () => this.#draw());
+    this.#order.addEventListener("change", () => this.#draw());
+    for (const button of this.#abilities) {
+      button.addEventListener("click", () => {
+        button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+        this.#draw();
+      });
+    }
     this.#search.addEventListener("keydown", (event) => this.#key(event));
     this.#list.addEventListener("click", (event) => {
       const option = (event.target as HTMLElement).closest<HTMLElement>("[role=option]");
@@ -99,13 +99,13 @@ export class ModelPicker {
         models.push(...page.results);
         next = page.next ? sameOrigin(page.next) : null;
       }
-      this.#models = models.sort((a, b) => Number(b.id.startsWith(LOCAL)) - Number(a.id.startsWith(LOCAL)));
+      this.#models = models;
     } catch {
       this.#status.textContent = "The list of models can't be read at the moment.";
       return;
     }
     if (!this.#find(this.#current)) {
-      this.#current = this.#models.find((model) => model.allowed !== false)?.id ?? "";
+      this.#current = chosen(this.#models, [], ["allowed"], "name")[0]?.id ?? "";
     }
     this.#name();
     this.#draw();
@@ -150,13 +150,12 @@ export class ModelPicker {
 
   #draw(): void {
     const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    this.#shown = this.#models.filter((model) => {
-      const text = `${model.id} ${model.name}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    });
+    const pressed = this.#abilities.filter((button) => button.getAttribute("aria-pressed") === "true");
+    const abilities = pressed.map((button) => button.dataset["ability"] ?? "");
+    this.#shown = chosen(this.#models, words, abilities, this.#order.value);
     const now = this.#shown.findIndex((model) => model.id === this.#current);
     this.#active = words.length > 0 || now < 0 ? 0 : now;
-    this.#list.replaceChildren(...this.#shown.map((model, at) => this.#option(model, at)));
+    this.#list.replaceChildren(...this.#shown.map((model, at) => option(model, at, this.#isChosen(model.id))));
     this.#say();
     this.#mark();
   }
@@ -169,31 +168,6 @@ export class ModelPicker {
       this.#status.textContent =
         this.#models.length === 0 ? "" : `${this.#shown.length} of ${this.#models.length}. Prices are dollars per million tokens.`;
     }
-  }
-
-  #option(model: Model, at: number): HTMLElement {
-    const facts: (Node | string)[] = [];
-    if (model.id.startsWith(LOCAL)) {
-      facts.push(el("span", { class: "chip chip--success chip--soft" }, el("span", { class: "chip__label" }, "runs on this machine")));
-    } else if (model.pricing?.prompt != null && model.pricing.completion != null) {
-      facts.push(el("span", {}, `$${model.pricing.prompt} in`), el("span", {}, `$${model.pricing.completion} out`));
-    }
-    if (model.context_length) facts.push(el("span", {}, `${short(model.context_length)} context`));
-    if (model.allowed === false) facts.push(el("span", {}, "not in your plan"));
-    return el(
-      "li",
-      {
-        class: "option",
-        role: "option",
-        id: `model-option-${at}`,
-        "data-id": model.id,
-        "aria-selected": String(this.#isChosen(model.id)),
-        "aria-disabled": model.allowed === false ? "true" : undefined,
-      },
-      el("span", { class: "option__name" }, model.name),
-      el("span", { class: "option__id" }, model.id),
-      el("span", { class: "option__facts num" }, ...facts),
-    );
   }
 
   #mark(): void {
@@ -212,6 +186,8 @@ export class ModelPicker {
     const last = this.#shown.length - 1;
     if (event.key === "ArrowDown") this.#active = Math.min(last, this.#active + 1);
     else if (event.key === "ArrowUp") this.#active = Math.max(0, this.#active - 1);
+    else if (event.key === "PageDown") this.#active = Math.min(last, this.#active + 6);
+    else if (event.key === "PageUp") this.#active = Math.max(0, this.#active - 6);
     else if (event.key === "Enter") {
       const model = this.#shown[this.#active];
       if (model) this.#choose(model.id);

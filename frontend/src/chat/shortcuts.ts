@@ -9,6 +9,8 @@ export interface Commands {
   editLast(): void;
   pickModel(): void;
   search(): void;
+  attach(): void;
+  temporary(): void;
   help(): void;
 }
 
@@ -26,6 +28,8 @@ export function listenToKeys(commands: Commands): void {
     if (!held || event.altKey) return;
     if (event.shiftKey && event.code === "KeyO") commands.newChat();
     else if (event.shiftKey && event.code === "KeyM") commands.pickModel();
+    else if (event.shiftKey && event.code === "KeyU") commands.attach();
+    else if (event.shiftKey && event.code === "KeyY") commands.temporary();
     else if (event.shiftKey && event.code === "Semicolon") commands.copyCode();
     else if (event.shiftKey && event.code === "KeyC") commands.copyAnswer();
     else if (event.shiftKey && event.code === "KeyE") commands.again();
