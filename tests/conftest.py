@@ -21,6 +21,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from playwright.sync_api import expect
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
@@ -44,8 +45,8 @@ os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSERS = ("tests/frontend/", "tests/sandbox/")  # where tests that drive one may stand (tools/suite.py)
-# How long a page may take to become what is expected: only a failure waits for it.
-PATIENCE_MS = 30_000
+# Seconds that a server may take to answer, and a page to become what is expected: only a failure waits for it.
+PATIENCE = 30
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -82,6 +83,8 @@ def pytest_report_header() -> list[str]:
 
 def pytest_configure() -> None:
     loopback.shut()
+    for part in ("connect", "read", "write", "pool"):  # of calls that name no time of their own
+        setattr(DEFAULT_TIMEOUT_CONFIG, part, PATIENCE)
 
 
 def pytest_unconfigure() -> None:
@@ -316,7 +319,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """The machine's Chromium: Playwright's own download is not needed."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=1000 * PATIENCE)
     return browser_type_launch_args | {"executable_path": CHROMIUM, "args": CHROMIUM_ARGUMENTS}
 
 
