@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from playwright.sync_api import expect
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from tests import environment, loopback
+from tests.dealing import dealt, left_to_the_other
 from tests.servers.databases import Databases
 from tests.servers.passwords import hash_quickly
 from tests.servers.postgres import Postgres
@@ -41,8 +41,6 @@ hash_quickly()
 # them read before it could choose ports of its own.
 os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
-# A test that has none of these and no django_db mark can't tell one database from the other.
-USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSERS = ("tests/frontend/", "tests/sandbox/")  # where tests that drive one may stand (tools/suite.py)
 # Seconds that a server may take to answer, and a page to become what is expected: only a failure waits for it.
@@ -91,54 +89,13 @@ def pytest_unconfigure() -> None:
     loopback.open_again()
 
 
-def _left_to_the_other(item: pytest.Item) -> bool:
-    """Whether a run of two leaves a test to the other one (--shared)."""
-    if item.get_closest_marker(RUN.kind):
-        return False
-    stands_on_it = item.get_closest_marker("django_db") or USES_DATABASE & set(getattr(item, "fixturenames", ()))
-    if not stands_on_it or item.get_closest_marker("wire"):
-        return RUN.kind == "postgresql"
-    return RUN.kind == "sqlite" and bool(item.get_closest_marker("slow") or item.get_closest_marker("faults"))
-
-
-def _takes_long(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in ("faults", "slow", "long"))
-
-
-def _together(item: pytest.Item) -> str:
-    """What tests have in common that should run in one process: a site, or the like, that their module starts."""
-    found = [name for names in item._fixtureinfo.name2fixturedefs.values() for name in names]  # type: ignore[attr-defined]
-    return item.nodeid.partition("::")[0] if any(one.scope == "module" for one in found) else item.nodeid
-
-
-def _dealt(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The tests so that each process begins with its share of the long ones.
-
-    Processes are given even pieces of the whole and take from each other's ends what is left there: the
-    last ones to run are short, and nobody waits for a long one that began late.
-    """
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    groups: dict[str, list[pytest.Item]] = {}
-    for item in filter(_takes_long, items):
-        groups.setdefault(_together(item), []).append(item)
-    shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
-    for group in sorted(groups.values(), key=len, reverse=True):
-        min(shares, key=len).extend(group)
-    short = iter([item for item in items if not _takes_long(item)])
-    dealt: list[pytest.Item] = []
-    for number, share in enumerate(shares):
-        dealt += share
-        dealt += islice(short, max(0, len(items) * (number + 1) // processes - len(dealt)))
-    return dealt
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Mark browser tests and put them last: once started, Playwright's loop stays in the thread."""
     other = "postgresql" if RUN.kind == "sqlite" else "sqlite"
     left = {item for item in items if item.get_closest_marker(other)}
     if config.getoption("--shared"):
-        left |= {item for item in items if _left_to_the_other(item)}
+        left |= {item for item in items if left_to_the_other(item, RUN.kind)}
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=list(left))
     for item in items:
@@ -147,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 raise pytest.UsageError(f"{item.nodeid} drives a browser, which belongs to one of {BROWSERS}")
             item.add_marker(pytest.mark.browser)
     yield
-    items[:] = sorted(_dealt(items), key=lambda item: item.get_closest_marker("browser") is not None)
+    items[:] = sorted(dealt(items), key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 # Databases ---------------------------------------------------------------------------------------
