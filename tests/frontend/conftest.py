@@ -52,7 +52,7 @@ def sign_in(page: Page, site: Site, who: Newcomer) -> None:
     page.get_by_label("E-mail address").fill(who.email)
     page.get_by_label("Password").fill(who.password)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page).to_have_url(f"{site.url}/c")
+    page.wait_for_url(f"{site.url}/c")
 
 
 @pytest.fixture(scope="session")

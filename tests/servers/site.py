@@ -91,7 +91,7 @@ class Site:
         self._desk: Piped | None = None
 
     # Processes -----------------------------------------------------------------------------------
-    def start(self, *, seconds: float = 60) -> None:
+    def start(self, *, seconds: float = 120) -> None:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
             self._web = ServerProcess(
@@ -111,7 +111,7 @@ class Site:
     def ready(self) -> bool:
         """Whether /readyz says 200 now."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=30) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False
