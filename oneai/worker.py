@@ -15,11 +15,19 @@ from django.db import close_old_connections, connection
 from accounts import closing, exporting, key_mails, outbox, upkeep
 from billing import handling, inbox, invoice_mails, invoices, prices, reminders
 from billing import reconciling as razorpay
-from chat import catalog, conversations, kept_answers, reconciling, search, sweeper, upstream_keys
+from chat import (
+    attachments,
+    catalog,
+    conversations,
+    kept_answers,
+    reconciling,
+    search,
+    sweeper,
+    temporary,
+    upstream_keys,
+)
 from oneai import watching
 from oneai.kit import metrics
-from chat import attachments, catalog, kept_answers, reconciling, sweeper, upstream_keys
-from chat import attachments, catalog, kept_answers, reconciling, sweeper, temporary, upstream_keys
 from oneai.kit.errors import Refusal
 from quotas import alerts, bounds, owner_alerts, watch
 

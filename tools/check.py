@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+APPS = ("accounts", "adminpanel", "billing", "chat", "content", "quotas")
 OPENAPI = ROOT / "docs" / "openapi.json"
 SHORTEST_SECRET = "only-for-the-check-of-the-settings-" * 2
 
@@ -95,14 +96,16 @@ CHECKS: dict[str, Callable[[], str]] = {
     "format": lambda: run("ruff", "format", "--check", "."),
     "lint": lambda: run("ruff", "check", "."),
     "imports": lambda: run("lint-imports"),
-    "migrations in step": lambda: manage("makemigrations", "--check", "--dry-run"),
+    "migrations in step": lambda: manage("makemigrations", "--check", "--dry-run", *APPS),
     "OpenAPI in step": openapi,
     "deploy": lambda: manage("check", "--deploy", "--fail-level", "WARNING", env=PRODUCTION),
     "front end types": lambda: run("npm", "run", "--silent", "check", folder=ROOT / "frontend"),
     "containers": compose,
     "templates": lambda: run("djlint", "templates", "--lint", "--quiet"),
     "commit hooks": lambda: run("pre-commit", "validate-config"),
-    "house rules and docs": lambda: run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *QUICK_TESTS),
+    "house rules and docs": lambda: run(
+        "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *QUICK_TESTS
+    ),
 }
 
 

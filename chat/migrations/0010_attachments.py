@@ -9,7 +9,7 @@ import oneai.kit.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("chat", "0007_reconciliation"),
+        ("chat", "0009_full_text_search"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

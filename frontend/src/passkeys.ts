@@ -26,7 +26,7 @@ async function ask(kind: string, asked: Asked): Promise<PublicKeyCredential | nu
   if (kind === "create") {
     const user = { ...asked.user, id: bytes(asked.user?.id ?? "") };
     const excludeCredentials = known(asked.excludeCredentials);
-    const publicKey = { ...asked, challenge, user, excludeCredentials } as PublicKeyCredentialCreationOptions;
+    const publicKey = { ...asked, challenge, user, excludeCredentials } as unknown as PublicKeyCredentialCreationOptions;
     return (await navigator.credentials.create({ publicKey })) as PublicKeyCredential | null;
   }
   const publicKey = { ...asked, challenge, allowCredentials: known(asked.allowCredentials) };

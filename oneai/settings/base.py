@@ -250,6 +250,7 @@ SPECTACULAR_SETTINGS = {
         "InvoiceKind": "billing.models.InvoiceKind",
         "WhenEnum": "billing.api.subscription_shapes.WHEN",
         "RoleEnum": "accounts.models.Role",
+        "ReasoningEffort": "chat.requests.EFFORTS",
         "TeamRole": "accounts.models.TeamRole",
         "GivenTeamRole": "quotas.api.team_shapes.GIVEN",
     },
