@@ -12,7 +12,7 @@ from typing import Any, Final
 from accounts.models import User
 
 File = tuple[str, Any]
-"""A path in the export, and what is written there as JSON; text is written as it is."""
+"""A path in the export, and what is written there as JSON; text and bytes are written as they are."""
 
 
 class NotYet(Exception):

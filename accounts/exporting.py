@@ -106,10 +106,8 @@ def _make(row: Export) -> None:
 def _write(file: IO[bytes], user: User) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in _files(user):
-            text = (
-                content if isinstance(content, str) else json.dumps(content, default=str, indent=1, ensure_ascii=False)
-            )
-            archive.writestr(path, text)
+            plain = isinstance(content, str | bytes)
+            archive.writestr(path, content if plain else json.dumps(content, default=str, indent=1, ensure_ascii=False))
 
 
 def _files(user: User) -> Iterator[tuple[str, Any]]:

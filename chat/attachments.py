@@ -170,6 +170,12 @@ def remove_unneeded() -> int:
     return _remove(list(Attachment.objects.exclude(gone_at=None).values_list("pk", flat=True)[:AT_ONCE]))
 
 
+def forget(user_id: UUID) -> int:
+    """Take every file from somebody whose account is erased, with its name and text; the bytes go within the minute."""
+    mine = Attachment.objects.filter(user_id=user_id)
+    return mine.update(user=None, name="file", text="", keep_until=now())
+
+
 def find_abandoned() -> int:
     """Note the files whose messages went with their conversation, so that they are removed; how many."""
     alone = Attachment.objects.filter(keep_until=None, gone_at=None, holders=None)

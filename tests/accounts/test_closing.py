@@ -13,12 +13,17 @@ from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.files.storage import default_storage
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from accounts import apikeys, closing, exporting, sign_ins, teams
 from accounts.models import AuditEntry, Closing, Export, Membership, User
 from billing.models import BillingDetails, Plan, Price, Subscription
+from chat import attachment_store, attachments
+from chat.attachment_models import Attachment
 from chat.models import Conversation, Folder, Generation, Message, Turn
+from chat.preset_models import Preset
 from content.models import DocsFeedback, DocsPage
 from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
@@ -39,6 +44,11 @@ def api(user: User) -> Api:
     return Api(sign_ins.open_program(user, user_agent="", address="192.0.2.77").access_token)
 
 
+@pytest.fixture(autouse=True)
+def _files_in_memory(settings: Settings) -> None:
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+
+
 def error(answer: Any) -> tuple[int, str, str | None]:
     body = answer.json()["error"]
     return answer.status_code, body["code"], body["param"]
@@ -50,6 +60,10 @@ def furnish(user: User) -> None:
     talk = conversation(user, "Pelicans", system=SECRET, folder=folder)
     message(talk, SECRET)
     Turn.objects.create(user=user, conversation=None, door="v1")
+    Preset.objects.create(user=user, name="Pelican", prompt=SECRET)
+    plain = {"kind": "text", "content_type": "text/plain", "size": len(SECRET), "stored_at": now()}
+    kept = Attachment.objects.create(user=user, name="Pelican.txt", text=SECRET, **plain)
+    attachment_store.save(kept.pk, SECRET.encode())
     apikeys.mint(user, "Lena's laptop")
     BillingDetails.objects.create(user=user, name="Lena Leaver", address="Pelican Lane 1")
     page = DocsPage.objects.first() or DocsPage.objects.create(slug="a", title="A")
@@ -107,6 +121,7 @@ def test_the_worker_makes_a_zip_of_everything_which_its_owner_alone_can_fetch_fo
     assert {"profile.json", "usage.json", "billing.json", "api-keys.json", "history.json"} <= set(names)
     talk = json.loads(next(text for name, text in whole.items() if name.startswith("conversations/")))
     assert talk["messages"][0]["content"] == SECRET
+    assert next(text for name, text in whole.items() if name.endswith("/Pelican.txt")) == SECRET
     key = user.api_keys.get()
     assert key.digest not in str(whole) and key.prefix in whole["api-keys.json"]
     stranger = Api(sign_ins.open_program(make(), user_agent="", address="").access_token)
@@ -166,6 +181,9 @@ def test_after_the_days_of_grace_nothing_names_the_person_any_more(user: User, a
     assert not Conversation.objects.exists() and not Message.objects.exists() and not Turn.objects.exists()
     for text in (SECRET, "leaver@example.com", "Lena", "Pelican", "192.0.2.77"):
         assert everywhere(text) == []
+    kept = Attachment.objects.get()
+    attachments.remove_unneeded()
+    assert not Attachment.objects.exists() and not default_storage.exists(attachment_store._key(kept.pk))
     record = Closing.objects.get()
     assert (record.state, record.user_id) == ("erased", user.pk) and record.counts["chat"] >= 3
     assert AuditEntry.objects.filter(action="account.erased", subject_id=user.pk).exists()
