@@ -28,8 +28,6 @@ from tests.chat.browser import Browser
 from tests.chat.endings import shell
 from tests.servers.site import Newcomer, Site
 
-pytestmark = pytest.mark.slow
-
 TABLE = Path(__file__).with_name("routes.txt")
 SCOPES = {"chat", "models", "usage", "conversations"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -183,6 +181,7 @@ def faults(askers: Askers, path: str, who: str) -> Iterator[str]:
                 yield from wrong("a key without the scope", method, key.ask(method, address), expected=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["/api/", "/v1/", ""])
 def test_each_route_lets_in_those_it_is_for_and_nobody_else(askers: Askers, place: str) -> None:
     found = []
@@ -193,6 +192,7 @@ def test_each_route_lets_in_those_it_is_for_and_nobody_else(askers: Askers, plac
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 def test_the_whole_desk_is_closed_to_all_who_do_not_work_here(askers: Askers) -> None:
     found = []
     for path in conf():
