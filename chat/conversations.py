@@ -156,6 +156,5 @@ def empty_bin() -> int:
     ids = list(late.order_by("deleted_at").values_list("pk", flat=True)[:AT_ONCE])
     for pk in ids:  # each on its own: on SQLite nobody else writes meanwhile
         with transaction.atomic():
-            Message.objects.filter(conversation_id=pk).update(parent_message=None)
             Conversation.objects.filter(pk=pk, deleted_at__lt=clock.now() - KEPT_IN_BIN).delete()
     return len(ids)

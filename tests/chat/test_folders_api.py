@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from chat import conversations
-from chat.models import Conversation, Folder, Message, SharedSnapshot
+from chat import conversations, own_belongings
+from chat.models import Conversation, Folder, Message, SearchEntry, SharedSnapshot
 from oneai.kit import clock
 from tests.chat.people import Api, conversation, message, thread
 from tests.chat.test_conversations_api import error
@@ -118,3 +118,16 @@ def test_the_bin_is_emptied_after_thirty_days_and_not_before(as_alice: Api, alic
     assert not Message.objects.filter(conversation=old.pk).exists()
     assert SharedSnapshot.objects.count() == 1
     assert conversations.empty_bin() == 0
+
+
+def test_folders_links_and_words_leave_with_their_owner(as_alice: Api, alice: User, bob: User) -> None:
+    folder = Folder.objects.create(user=alice, name="Work")
+    Folder.objects.create(user=bob, name="Work")
+    talk = conversation(alice, folder=folder)
+    message(talk, "x")
+    as_alice.post(f"/api/conversations/{talk.pk}/share", {})
+    (written,) = [value for path, value in own_belongings.export(alice) if path.startswith("conversations/")]
+    assert written["folder__name"] == "Work"
+    own_belongings.erase(alice)
+    assert [one.user_id for one in Folder.objects.all()] == [bob.pk]
+    assert not SharedSnapshot.objects.exists() and not SearchEntry.objects.exists()
