@@ -16,8 +16,9 @@ PROSE = "Tell me something about the weather in the mountains and what people sa
 DENSE = "!?;:" * 12_000  # a token for each byte
 TAUGHT = """
 from quotas.models import LearntBound as L
-L.objects.create(model_id='{}', sample=500, most_ppm=1)
-L.objects.create(model_id='{}', sample=500, most_ppm=1, is_trusted=True)
+# Calls of other tests may have taught the site something of them before.
+L.objects.update_or_create(model_id='{}', defaults=dict(sample=500, most_ppm=1, is_trusted=False))
+L.objects.update_or_create(model_id='{}', defaults=dict(sample=500, most_ppm=1, is_trusted=True))
 """
 
 

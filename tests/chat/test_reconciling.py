@@ -83,7 +83,7 @@ def nano(dispatch: dict[str, Any]) -> int:
 def site(own_site: Callable[..., Site]) -> Site:
     # The models alone: what Razorpay says is compared in tests/billing.
     without = dict.fromkeys(("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET"), "")
-    started = own_site(worker=False, pace="fast", settings=without)
+    started = own_site(pace="fast", settings=without)
     started.command("create_user", OWNER, "--role", "owner", "--verified", "--password", "a long battery 1")
     return started
 
