@@ -68,8 +68,11 @@ def limits_json(user_id: UUID) -> list[dict[str, Any]]:
     return [limit.as_json() for limit in standing(user_id).limits]
 
 
-def _team_json(user_id: UUID) -> dict[str, Any]:
-    place = Membership.objects.select_related("team").get(user_id=user_id)
+def _team_json(user_id: UUID) -> dict[str, Any] | None:
+    """The member's team; None for the team's own account."""
+    place = Membership.objects.select_related("team").filter(user_id=user_id).first()
+    if place is None:
+        return None
     return {"id": str(place.team_id), "name": place.team.name, "role": place.role}
 
 
@@ -100,8 +103,8 @@ def statement(user_id: UUID, at: datetime | None = None) -> dict[str, Any]:
         "rates": {name: getattr(found.terms, name) for name in RATES},
         "topups": [grants.as_json(grant, found.terms.team) for grant in found.grants if grant.kind == EXTRA],
     }
-    if found.terms.team:
-        answer["team"] = _team_json(user_id)
+    if found.terms.team and (team := _team_json(user_id)) is not None:
+        answer["team"] = team
     owed = [grant for grant in found.grants if grant.kind == DEBT]
     if owed:
         answer["owed"] = [

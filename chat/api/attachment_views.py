@@ -77,7 +77,10 @@ class AttachmentContent(PersonView):
 
     @extend_schema(
         operation_id="attachments_content",
-        responses={(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "The file.")},
+        responses={
+            (200, kind): OpenApiResponse(OpenApiTypes.BINARY, "The file.")
+            for kind in ("application/octet-stream", "image/png", "image/jpeg")
+        },
     )
     def get(self, request: Request, attachment_id: str) -> HttpResponse:
         """The file: a picture as made anew, anything else byte for byte and as bytes only."""

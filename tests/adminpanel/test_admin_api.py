@@ -260,3 +260,9 @@ def test_analytics_as_csv_has_the_rows_of_the_json() -> None:
     assert refusal(owner.get("analytics", group="key")) == (400, "invalid_value", "group")
     assert refusal(owner.get("analytics", from_="2026-02-02", to="2026-01-01")) == (400, "invalid_value", "from")
     assert refusal(owner.get("analytics", from_="1999-01-01", to="2026-01-01")) == (400, "invalid_value", "from")
+
+
+def test_the_account_of_a_team_is_listed_beside_those_of_people() -> None:
+    team = team_of(make(), make())
+    rows = Staff("support").get("quotas").json()["results"]
+    assert [row["plan"] for row in rows if row["user"]["id"] == str(team.pk)] == ["team"]
