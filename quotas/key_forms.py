@@ -118,7 +118,7 @@ def _end_of(day: date | None) -> datetime | None:
     try:
         return None if day is None else datetime.combine(day, time.min, UTC) + _WHOLE_DAY
     except OverflowError:
-        return datetime.combine(day or date.max, time.max, UTC)
+        return datetime.max.replace(tzinfo=UTC)
 
 
 class RotationForm(forms.Form):
