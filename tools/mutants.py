@@ -1,10 +1,11 @@
 """How much of a package its tests hold fast: `python tools/mutants.py [--package quotas] [--sample N] [MODULE …]`.
 
-Each mutant is one small change of one module (``tools/mutations.py``); a test of ``tests/<package>`` must turn
-red. All of them run once as they are, and it is noted which lines each runs. Then, for each mutant, a fork of that
-process, with a copy of its database, takes its code and runs those tests that run the changed line, the quickest
-first, until one fails. A mutant that no test runs lives. Left out are tests that are slow or ask a server, which
-would run what is on the disk. Prints those that live, and the score by module; exit status 1 below 90 %.
+Each mutant is one small change of one module (``tools/mutations.py``); a test of ``tests/<package>``, or one from
+elsewhere that goes by its doors, must turn red. All of them run once as they are, and it is noted which lines each
+runs. Then, for each mutant, a fork of that process, with a copy of its database, takes its code and runs those tests
+that run the changed line, the quickest first, until one fails. A mutant that no test runs lives. Left out are tests
+that are slow or ask a server, which would run what is on the disk. Prints those that live, and the score by module;
+exit status 1 below 90 %.
 """
 
 from __future__ import annotations
@@ -188,6 +189,14 @@ class Trial:
                 file.unlink(missing_ok=True)
 
 
+def _tests(package: str) -> list[str]:
+    """The package's tests, and those elsewhere that go by its doors, whose routes they read."""
+    own = ROOT / "tests" / package
+    doors = f"from {package}.api "
+    found = (file for file in sorted((ROOT / "tests").rglob("test_*.py")) if own not in file.parents)
+    return [str(own), *(str(file) for file in found if doors in file.read_text(encoding="utf-8"))]
+
+
 def _table(tried: list[Mutant], alive: list[Mutant]) -> None:
     all_, live = Counter(each.module for each in tried), Counter(each.module for each in alive)
     for module in sorted(all_):
@@ -223,7 +232,7 @@ def main() -> int:
         "0",
         "--database",
         "sqlite",
-        f"tests/{options.package}",
+        *_tests(options.package),
     ]
     if status := pytest.main(arguments, plugins=[trial]):
         return int(status)

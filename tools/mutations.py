@@ -201,6 +201,8 @@ def become(mutant: Mutant) -> None:
         elif function.__code__.co_filename != "<string>":
             continue  # a decorator's; what a dataclass has made takes its defaults
         function.__defaults__, function.__kwdefaults__ = other.__defaults__, other.__kwdefaults__
+        # What decorators have noted on it, as a door's description.
+        function.__dict__.update((key, value) for key, value in vars(other).items() if key != "__wrapped__")
     if mutant.lines is None:
         _values(changed, module, name)
     for label, value in vars(changed).items():
