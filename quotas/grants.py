@@ -6,7 +6,7 @@ process at any time: the account's lock and the unique ``source_key`` let the fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -51,6 +51,10 @@ def _rows(cause: str) -> list[Grant]:
     return list(Grant.objects.filter(source_key__in=[_row_key(cause, unit) for unit in UNITS]))
 
 
+def _amounts(found: Iterable[Grant]) -> dict[str, int]:
+    return {row.unit: row.amount for row in found if row.amount is not None}
+
+
 def _check_cause(source_key: str) -> None:
     if not source_key.startswith(CAUSES) or len(source_key) > LONGEST_KEY or source_key in CAUSES:
         raise InvalidTerms(f"the cause of a top-up begins with {', '.join(CAUSES)} and names it")
@@ -93,7 +97,7 @@ def grant(
     if known:
         if any(row.user_id != user_id for row in known):
             raise InvalidTerms("this cause has topped up another account")
-        return Given(False, {row.unit: row.amount or 0 for row in known})
+        return Given(False, _amounts(known))
     begins = starts or at
     if until is not None and until <= max(at, begins):
         raise InvalidTerms("the end lies in the past or before the beginning")
@@ -128,7 +132,7 @@ def refund(source_key: str, refund_key: str, refunded: int = 1, paid: int = 1) -
     if known:
         if any(row.parent is None or row.parent.source_key not in keys_of(source_key) for row in known):
             raise InvalidTerms("this refund was of another payment")
-        return TakenBack(False, {}, {row.unit: row.amount or 0 for row in known})
+        return TakenBack(False, {}, _amounts(known))
     taken: dict[str, int] = {}
     owed: dict[str, int] = {}
     for row in sorted(_rows(source_key), key=lambda row: UNITS.index(row.unit)):

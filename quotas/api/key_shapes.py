@@ -49,7 +49,7 @@ class End(Moment):
 class KeyChange(Body):
     """The terms of a key that are to change; an empty list lifts that bound."""
 
-    name = Text(max_length=1000, help_text=f"1 to {key_terms.LONGEST_NAME} characters.", required=False)
+    name = Text(max_length=1000, help_text=f"1 to {key_terms.LONGEST_NAME} characters.")
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=sorted(SCOPES)), required=False, help_text="At least one."
     )
@@ -70,8 +70,6 @@ class KeyChange(Body):
 
 class NewKey(KeyChange):
     """The terms of a new key; without scopes it may do all that a key can."""
-
-    name = Text(max_length=1000, help_text=f"1 to {key_terms.LONGEST_NAME} characters.")
 
 
 class Rotation(Body):

@@ -42,9 +42,9 @@ class TeamBody(Body):
 class MemberChange(Body):
     """What is to change about a member."""
 
-    role = serializers.ChoiceField(choices=GIVEN, required=False)
-    cap_tokens = Cap(required=False, help_text="What they may use of the team's tokens in a period.")
-    cap_nano_usd = Cap(required=False, help_text="What they may cost in a period, in 10⁻⁹ dollars.")
+    role = serializers.ChoiceField(choices=GIVEN)
+    cap_tokens = Cap(help_text="What they may use of the team's tokens in a period.")
+    cap_nano_usd = Cap(help_text="What they may cost in a period, in 10⁻⁹ dollars.")
 
 
 class NewInvitation(Body):
