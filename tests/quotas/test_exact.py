@@ -12,12 +12,12 @@ from django.db import transaction
 from pytest_django import Settings
 
 from oneai.kit.errors import Refusal
-from quotas import allowances, bounds, ceiling, grants, platform_rates, rates, usage
+from quotas import bounds, ceiling, grants, platform_rates, rates, usage
 from quotas.allowances import InvalidTerms
 from quotas.ceiling import Ceiling
-from quotas.models import Grant, Hold, LedgerEntry, PlatformCounter, QuotaCounter, UsageRecord
+from quotas.models import PlatformCounter, UsageRecord
 from quotas.platform_rates import Platform
-from quotas.policy import NANO_USD, PLAN_WIDE, TOKENS
+from quotas.policy import NANO_USD, TOKENS
 from quotas.usage import NAMES, Account, Span, Sums
 from tests.quotas.using import Purse
 
@@ -304,41 +304,3 @@ def test_a_bound_is_half_as_much_again_between_the_floor_and_the_safe_one() -> N
     assert {most: bounds.margin(most) for most in margins} == margins
     cases = {(399, 500_000): 399, (400, 500_000): 200, (401, 500_000): 201, (400, None): 400, (400, 2_000_000): 400}
     assert {case: bounds.tightened(*case) for case in cases} == cases
-
-
-# Rows -----------------------------------------------------------------------------------------------
-@pytest.mark.django_db
-def test_every_row_of_a_call_is_written_as_it_was_decided(purse: Purse) -> None:
-    with transaction.atomic():
-        allowances.set_limit(purse.id, PLAN_WIDE, {TOKENS: 5000, NANO_USD: 10**9}, "test", "test")
-    Grant.objects.all().delete(), QuotaCounter.objects.all().delete()
-    (admitted,) = purse.admit(purse.ask(bound=100, cap=400))
-    nano = 100 * 150 + 400 * 600
-    counters = {row.unit: row for row in QuotaCounter.objects.all()}
-    for unit, limit, held in ((TOKENS, 5000, 500), (NANO_USD, 10**9, nano)):
-        row = counters[unit]
-        assert (row.quota_limit, row.tokens_used, row.held, row.overrun, row.team_id, row.api_key_id) == (
-            limit, 0, held, 0, None, None,
-        )  # fmt: skip
-        grant = Grant.objects.get(unit=unit)
-        assert (grant.amount, grant.consumed, grant.held, grant.refunded, grant.priority, grant.kind, grant.note) == (
-            limit, 0, 0, 0, 0, "plan", "",
-        )  # fmt: skip
-        assert (grant.valid_from, grant.valid_until) == (row.period_start, row.reset_at)
-    hold = Hold.objects.get()
-    assert (hold.max_tokens, hold.tokens, hold.nano_usd, hold.checks, hold.state) == (400, 500, nano, 0, "held")
-    assert (hold.closed_at, hold.grant_lines, hold.extensions, hold.check_at) == (None, None, None, None)
-    assert hold.lines == {str(counters[TOKENS].pk): 500, str(counters[NANO_USD].pk): nano}
-    assert purse.settle(admitted, 450, 99)
-    assert purse.correct(admitted, 40, 9)
-    assert purse.correct(admitted, 41, 9)
-    record = UsageRecord.objects.get()
-    assert (record.tokens, record.nano_usd, record.corrections) == (41, 9, 2)
-    assert Hold.objects.get().closed_at is not None
-    last = LedgerEntry.objects.filter(counter_id=counters[TOKENS].pk).order_by("seq").values_list(
-        "kind", "held_delta", "used_delta", "overrun_delta", "limit_after"
-    )  # fmt: skip
-    assert list(last) == [
-        ("grant", 0, 0, 0, 5000), ("hold", 500, 0, 0, None), ("settle", -500, 450, 0, None),
-        ("reconcile", 0, -410, 0, None), ("reconcile", 0, 1, 0, None),
-    ]  # fmt: skip
