@@ -24,6 +24,7 @@ from oneai.kit.clock import now, utc_text, uuid7
 from quotas.models import Override
 from quotas.reading import standing
 from tests.accounts.people import make, who
+from tests.accounts.team_people import team_of
 from tests.adminpanel.staff import ROLES, Staff, refusal
 from tests.billing.rows import subscribed
 
