@@ -89,7 +89,7 @@ def test_what_was_said_is_found_and_marked(page: Page, owner: Owner) -> None:
     expect(page.locator(".side__item")).to_have_count(1)
     expect(page.locator(".side__excerpt mark")).to_have_text(["buckets", "pairs"])
     page.locator("#side-q").fill("दुनिया")
-    expect(page.locator(".side__excerpt mark")).to_have_text("दुनिया")
+    expect(page.locator(".side__excerpt mark").first).to_have_text("दुनिया")
     page.locator(".side__link").click()
     expect(page.locator("#title")).to_have_text("हिन्दी में")
     page.locator("#side-q").fill("nowhere at all")
@@ -208,10 +208,12 @@ def test_a_conversation_is_exported_and_brought_in_again(page: Page, owner: Owne
     page.goto(f"{owner.site.url}/c")
     page.locator("#side-tools").click()
     page.get_by_role("menuitem", name="Import").click()
-    page.get_by_label("File").set_input_files(tmp_path / "To be exported.json")
+    page.get_by_label("File", exact=True).set_input_files(tmp_path / "To be exported.json")
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.locator("#import-status")).to_have_text("1 conversation with 2 messages came in.")
-    page.get_by_label("File").set_input_files({"name": "x.json", "mimeType": "application/json", "buffer": b"{"})
+    page.get_by_label("File", exact=True).set_input_files(
+        {"name": "x.json", "mimeType": "application/json", "buffer": b"{"}
+    )
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.locator("#import-status")).to_contain_text("not valid JSON")
     page.get_by_role("dialog").get_by_role("button", name="Close").click()

@@ -4,6 +4,7 @@ it can be.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Error, FrameLocator, Page, expect
 
 from tests.sandbox.razorpay import KEY, LIVE_KEY, Razorpay, Receiver, hexed
 
@@ -158,8 +159,8 @@ def test_it_can_be_dismissed(buyer: Page, razorpay: Razorpay, how: str) -> None:
     if how == "button":
         frame.get_by_role("button", name="Close").click()
     else:
-        frame.get_by_label("E-mail").click()
-        buyer.keyboard.press("Escape")  # by the page: the frame goes while the key is still down
+        with contextlib.suppress(Error):  # the frame goes with the key's first half, and nobody has the second
+            frame.get_by_label("E-mail").dispatch_event("keydown", {"key": "Escape"})
     assert said(buyer) == [["dismissed", None]] and razorpay.fetch(key)["status"] == "created"
 
 
