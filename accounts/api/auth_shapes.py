@@ -32,7 +32,9 @@ class TokenBody(Body):
     """A token or key, and the scopes that it should have."""
 
     token = Text(max_length=LONGEST_TOKEN)
-    scopes = serializers.ListField(child=serializers.ChoiceField(choices=sorted(SCOPES)), max_length=20, required=False)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=sorted(SCOPES)), max_length=20, required=False, allow_null=True
+    )
 
 
 class PairSerializer(serializers.Serializer[Any]):

@@ -106,7 +106,7 @@ class VerifyView(OpenView):
         try:
             who = authentication.authenticate({"authorization": f"Bearer {given['token']}"}, {}, address)
             assert who is not None
-            for scope in given.get("scopes", []):
+            for scope in given.get("scopes") or []:
                 who.require(scope)
         except Refusal as refusal:
             if refusal.status >= 500:

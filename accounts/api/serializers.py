@@ -6,8 +6,7 @@ import zoneinfo
 from typing import Any
 from urllib.parse import urlsplit
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from django.core.validators import URLValidator
 from rest_framework import serializers
 
 from accounts.models import User
@@ -16,16 +15,11 @@ LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 METHODS = ["session", "jwt", "supabase", "api_key"]
 
 
-@extend_schema_field(OpenApiTypes.STR)
-class Address(serializers.URLField):
-    """The address of a picture, or nothing."""
-
-
 class PersonSerializer(serializers.ModelSerializer[User]):
     """A person as they see themselves; ``plan`` is the name of the plan in force."""
 
     plan = serializers.CharField(source="current_subscription", read_only=True)
-    picture_url = Address(read_only=True)
+    picture_url = serializers.CharField(read_only=True)
 
     class Meta:
         model = User
@@ -38,7 +32,7 @@ class ProfileSerializer(PersonSerializer):
 
     timezone = serializers.CharField(max_length=64, required=False)
     locale = serializers.RegexField(LANGUAGE, max_length=16, required=False)
-    picture_url = Address(max_length=500, required=False, allow_blank=True)
+    picture_url = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
     class Meta(PersonSerializer.Meta):
         read_only_fields = ["id", "email", "role", "plan", "created_at"]
@@ -51,6 +45,8 @@ class ProfileSerializer(PersonSerializer):
     def validate_picture_url(self, value: str) -> str:
         if value and urlsplit(value).scheme != "https":
             raise serializers.ValidationError("Must begin with https://.")
+        if value:
+            URLValidator(message="Must be an address.")(value)
         return value
 
     def validate_name(self, value: str) -> str:
