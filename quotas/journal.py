@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from oneai.kit import metrics, rows
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 
 def period_key(account_id: UUID, start: datetime, scope: str, unit: str) -> str:
     """The cause of a period's grant: it can be given once, whoever tries."""
-    return f"period:{account_id}:{start.isoformat()}:{scope}:{unit}"
+    return f"period:{account_id}:{start.isoformat()}:{short(scope)}:{unit}"
+
+
+def short(scope: str) -> str:
+    """``scope`` as a part of a key; its digest where a model's name is as long as the whole column of keys."""
+    return scope if len(scope) <= _LONGEST_PART else hashlib.sha256(scope.encode()).hexdigest()
+
+
+_LONGEST_PART: Final = 110
 
 
 class Journal:

@@ -9,7 +9,7 @@ from oneai.kit.clock import uuid7
 from quotas import backfill
 from quotas.backfill import Earlier
 from quotas.holding import Account, Counter, HoldState
-from quotas.journal import Journal
+from quotas.journal import Journal, short
 from quotas.models import LedgerEntry
 from quotas.moves import Moves
 from quotas.payers import Payer
@@ -82,7 +82,7 @@ class PeriodCounters:
             counter.id,
             used=state.used,
             held=state.held,
-            source_key=f"carried:{counter.scope}",
+            source_key=f"carried:{short(counter.scope)}",
         )
 
     def _set(self, account: Account, counter: Counter, limit: int | None, source_key: str = "") -> None:

@@ -141,7 +141,7 @@ def shown(difference: Difference) -> tuple[Any, ...]:
     return (difference.what, *figures) if numbers else (difference.what,)
 
 
-@pytest.mark.sqlite  # its rows are counted as SQLite has them: PostgreSQL spreads the platform over shards
+@pytest.mark.sqlite  # the figures are those of one platform row: PostgreSQL keeps a day in eight
 def test_the_audit_says_of_each_row_what_it_is_and_what_it_should_be(lived: Purse) -> None:
     for done, (tamper, said) in TAMPERED.items():
         with transaction.atomic():
@@ -151,7 +151,7 @@ def test_the_audit_says_of_each_row_what_it_is_and_what_it_should_be(lived: Purs
             transaction.set_rollback(True)
 
 
-@pytest.mark.sqlite  # its rows are counted as SQLite has them: PostgreSQL spreads the platform over shards
+@pytest.mark.sqlite  # the figures are those of one platform row: PostgreSQL keeps a day in eight
 def test_the_platforms_days_are_looked_at_from_one_on(lived: Purse) -> None:
     PlatformCounter.objects.update(used=F("used") + 1)
     today = PlatformCounter.objects.get().day

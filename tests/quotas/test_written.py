@@ -55,7 +55,6 @@ def test_every_row_of_a_call_is_written_as_it_was_decided(purse: Purse) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.sqlite  # not yet told for PostgreSQL: shards, and texts that it refuses
 def test_what_is_given_ends_after_it_begins(purse: Purse) -> None:
     begins = clock.now() + DAY
     limits = [{"scope": PLAN_WIDE, "unit": TOKENS, "limit": 5}]
