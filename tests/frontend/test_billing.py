@@ -161,7 +161,7 @@ def test_from_the_price_list_by_a_failed_card_to_a_plan_that_runs(shop: Shop) ->
     leave(page)
     expect(page.locator("#checkout-said")).to_contain_text("Nothing was taken. Try again")
     assert tokens_left(shop, page) == "50,000"
-    expect(page.get_by_text("The payment for Plus, monthly failed")).to_be_visible()
+    until(shop, page, "The payment for Plus, monthly failed")
 
     page.get_by_role("link", name="Pay now").click()
     expect(page.get_by_text("The last payment did not go through")).to_be_visible()
