@@ -335,7 +335,8 @@ def add_hot_routes(result: Schema, generator: object, request: object, public: b
 
 
 @cache
-def _document() -> bytes:
+def document() -> bytes:
+    """The OpenAPI document as JSON, made once in a process."""
     generator: Any = SchemaGenerator
     return orjson.dumps(generator().get_schema(request=None, public=True), default=str)
 
@@ -343,7 +344,7 @@ def _document() -> bytes:
 @require_safe
 def schema(request: HttpRequest) -> HttpResponse:
     """The OpenAPI document, made once in a process."""
-    return HttpResponse(_document(), content_type="application/json")
+    return HttpResponse(document(), content_type="application/json")
 
 
 urlpatterns = [path("api/schema", schema)]

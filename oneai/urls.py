@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from adminpanel import metrics_view
-from oneai import dashboard, pages, usage_page
+from oneai import dashboard, pages, reference, usage_page
 
 urlpatterns = [
     path("healthz", pages.healthz),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/admin/", include("adminpanel.api.urls")),
     path("v1/", include("chat.api.v1_urls")),
     path("", include("oneai.api")),
+    path("api/reference", reference.page, name="api_reference"),
     path("admin/", admin.site.urls),
     path("dashboard", dashboard.dashboard, name="dashboard"),
     path("usage", usage_page.usage_page, name="usage"),

@@ -104,3 +104,12 @@ def test_errors_look_as_it_says(document: Any) -> None:
 def test_a_session_is_no_credential_on_v1(document: Any) -> None:
     assert document["paths"]["/v1/models"]["get"]["security"] == [{"bearer": []}]
     assert document["paths"]["/api/conversations"]["get"]["security"] == [{"session": []}, {"bearer": []}]
+
+
+@pytest.mark.django_db
+def test_the_page_of_the_document_has_every_operation_and_its_fields(document: Any) -> None:
+    page = Client().get("/api/reference").content.decode()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert f'id="{operation["operationId"]}"' in page
+    assert "<code>content</code>" in page and "<code>Idempotency-Key</code>" in page

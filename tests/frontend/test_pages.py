@@ -15,6 +15,7 @@ from tests.frontend.conftest import DESK, PHONE, Watch, choose, finished, send
 from tests.servers.site import Site
 
 OPEN = [
+    "/api/reference",
     "/",
     "/pricing",
     "/pricing?interval=year",
