@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,15 @@ from typing import Any
 from tests.chat.client import Event
 from tests.servers.site import Newcomer, Site
 
+BACK_TRIES = 5  # a database that a busy machine does not answer in time is asked again
+
 
 class Refused(AssertionError):
     """A request was not answered with a stream."""
+
+    def __init__(self, path: str, head: str, body: str) -> None:
+        super().__init__(f"{path}: {head} {body}")
+        self.head = head
 
 
 class Connection:
@@ -45,8 +52,21 @@ class Connection:
         if b" 200 " not in head.split(b"\r\n", 1)[0]:
             rest = await connection.reader.read()
             connection.cut()
-            raise Refused(f"{path}: {head.decode()} {rest.decode()}")
+            raise Refused(path, head.decode(), rest.decode())
         return connection
+
+    @classmethod
+    async def back(cls, site: Site, user: Newcomer, turn_id: str, place: str) -> Connection:
+        """Come back to a turn as a browser does: who is asked to wait (503, Retry-After) waits and asks again."""
+        for _ in range(BACK_TRIES):
+            try:
+                return await cls.open(site, user, f"/api/chat/stream/{turn_id}", after=place)
+            except Refused as refused:
+                wait = re.search(r"^HTTP/1.1 503 .*^retry-after: (\d+)", refused.head, re.DOTALL | re.MULTILINE)
+                if wait is None:
+                    raise
+                await asyncio.sleep(int(wait[1]))
+        return await cls.open(site, user, f"/api/chat/stream/{turn_id}", after=place)
 
     async def events(self) -> AsyncIterator[Event]:
         """Events until the stream ends; ConnectionError when it ends in the middle."""
@@ -136,12 +156,12 @@ async def restless(
             continue
         if dice.random() < 0.3:
             await asyncio.sleep(dice.uniform(0, 0.5))
-        connection = await Connection.open(site, user, f"/api/chat/stream/{followed.turn_id}", after=followed.place)
+        connection = await Connection.back(site, user, followed.turn_id, followed.place)
     else:
         async with asyncio.timeout(120):
             assert await followed.read(connection, None)
     if len(followed.closed) < len(followed.message_ids):
         # Ends that came before the last cut are sent again.
-        again = await Connection.open(site, user, f"/api/chat/stream/{followed.turn_id}", after=followed.place)
+        again = await Connection.back(site, user, followed.turn_id, followed.place)
         await followed.read(again, None)
     return followed
