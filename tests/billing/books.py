@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 from django.db.models import Sum
 
+from adminpanel import revenue
 from billing import allowing, cycles, gateway, invoice_export
+from billing.invoice_numbers import INDIA
 from billing.models import (
     Difference,
     Invoice,
@@ -27,6 +31,7 @@ from billing.models import (
 from billing.razorpay.client import Razorpay
 from billing.settling import TOKEN_PAISE
 from billing.standing import LIVE
+from oneai.kit.clock import now
 from quotas import audit, invariants
 from quotas.models import Allowance, Grant
 from quotas.policy import PLAN_WIDE, TOKENS
@@ -39,7 +44,7 @@ def disagreements() -> list[str]:
     razorpay = gateway.razorpay()
     return [
         *subscriptions(razorpay), *payments(razorpay), *refunds(razorpay), *orders(razorpay),
-        *papers(), *sums(razorpay), *given(), *ledger(), *left_over(),
+        *papers(), *sums(razorpay), *analytics(razorpay), *given(), *ledger(), *left_over(),
     ]  # fmt: skip
 
 
@@ -130,6 +135,42 @@ def sums(razorpay: Razorpay) -> Iterator[str]:
     exported = sum(int(str(row[total]).replace(".", "")) for row in invoice_export.table(Invoice.objects.all()))
     if not theirs == ours == written == exported:
         yield f"sums: {theirs} paise at Razorpay, {ours} in payments, {written} on invoices, {exported} exported"
+
+
+def analytics(razorpay: Razorpay) -> Iterator[str]:
+    """The owner's figures of all days, by day and by plan, are what Razorpay has and what the papers say."""
+    times = [
+        *Payment.objects.values_list("created_at", flat=True),
+        *Invoice.objects.values_list("issued_at", flat=True),
+    ]
+    if not times:
+        return
+    first, last = (at.astimezone(INDIA).date() for at in (min(times) - timedelta(days=2), max(now(), *times)))
+    told = revenue.total(first, last)
+    days, plans = revenue.by_day(first, last), revenue.by_plan(first, last)
+    for name, parts in (("day", days.values()), ("plan", plans.values())):
+        added = reduce(revenue.Money.plus, parts, revenue.Money())
+        if added != told:
+            yield f"analytics: by {name} {added} not {told}"
+    theirs = [seen for seen in razorpay.payments() if seen.status in PAID]
+    paid = {row.razorpay_payment_id for row in Payment.objects.filter(status__in=PAID)}
+    # What went back before it was heard of is no income: it has no row.
+    known = [seen for seen in theirs if seen.id in paid]
+    tax = papers_tax()
+    wanted = {
+        "payments": len(known), "paid": sum(seen.amount for seen in known),
+        "refunded": sum(seen.amount_refunded for seen in known), "tax": tax,
+        "invoiced": sum(seen.amount - seen.amount_refunded for seen in known),
+    }  # fmt: skip
+    wrong = {name: (getattr(told, name), value) for name, value in wanted.items() if getattr(told, name) != value}
+    if wrong:
+        yield f"analytics: (told, theirs) {wrong}"
+
+
+def papers_tax() -> int:
+    """The tax of invoices less that of credit notes, in paise."""
+    rows = Invoice.objects.values_list("kind", "cgst_paise", "sgst_paise", "igst_paise")
+    return sum(sum(tax) if kind == InvoiceKind.INVOICE else -sum(tax) for kind, *tax in rows)
 
 
 # Papers -------------------------------------------------------------------------------------------
