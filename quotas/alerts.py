@@ -112,7 +112,7 @@ def _tell(alert: QuotaAlert, user: User) -> None:
         "whose": scope_text(alert.scope, team=is_team_id(alert.user_id)),
         "used": amount_text(alert.unit, alert.used),
         "limit": amount_text(alert.unit, alert.quota_limit),
-        "left": amount_text(alert.unit, max(0, alert.quota_limit - alert.used)),
+        "left": amount_text(alert.unit, alert.quota_limit - alert.used),
         "reset": alert.reset_at.astimezone(zone_of(user.timezone)),
         "zone": str(zone_of(user.timezone)),
         "site_url": settings.SITE_URL,

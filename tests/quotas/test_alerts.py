@@ -201,3 +201,12 @@ def test_many_workers_send_each_mail_once(new_purse: Callable[[], Purse]) -> Non
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(tell, range(6))) == 6
     assert all(len(mails_to(each.user)) == 1 for each in purses)
+
+
+def test_a_pass_puts_twenty_mails_into_the_outbox_and_the_next_one_the_rest(purse: Purse) -> None:
+    for number in range(21):
+        model = f"maker/model-{number}"
+        limit(purse, 1000, model)
+        use(purse, 850, model_id=model)
+    assert [alerts.tell() for _ in range(3)] == [20, 1, 0]
+    assert len(mails_to(purse.user)) == 21

@@ -317,3 +317,14 @@ def test_plan_wide_limits_are_shown_first_then_models_then_keys(purse: Purse) ->
     allowances.set_limit(purse.id, "!first/by-letter", {"tokens": 5}, "test", "test")
     shown = [(each.scope, each.unit) for each in standing(purse.id).limits]
     assert shown == [("*", "tokens"), ("*", "nano_usd"), ("!first/by-letter", "tokens"), (key.scope, "tokens")]
+
+
+def test_a_plan_that_lasts_holds_again_after_one_for_a_time(purse: Purse) -> None:
+    at = now()
+    allowances.assign(purse.id, "pro", BIG, {}, ["*"], "lasting")
+    small = [{"scope": "*", "unit": "tokens", "limit": 7_000}]
+    allowances.assign(purse.id, "trial", small, {}, ["*"], "for a time", until=at + timedelta(days=3))
+    assert [standing(purse.id, at + timedelta(days=day)).terms.plan for day in (2, 4)] == ["trial", "pro"]
+    purse.admit(at=at + timedelta(days=4))
+    assert purse.counter(at=at + timedelta(days=4)).quota_limit == 2_000_000
+    assert purse.differences() == []

@@ -159,3 +159,13 @@ def test_the_true_bound_is_held_where_there_is_room_and_the_learnt_one_where_the
     with pytest.raises(Refusal):
         purse.admit(purse.ask(bound=1000, cap=500, learnt_bound=300, learns=True))
     assert purse.differences() == []
+
+
+@pytest.mark.usefixtures("few")
+def test_a_call_that_uses_all_of_its_bound_went_over_nothing(purse: Purse) -> None:
+    for _ in range(3):
+        call(purse, 1000, 600, learnt=600)
+    allowances.set_limit(purse.id, "*", {"tokens": purse.counter().tokens_used + 700}, "test", "test")
+    call(purse, 1000, 600, learnt=600)
+    assert learnt() == 4
+    assert LearntBound.objects.get(model_id=MODEL).broken_at is None

@@ -20,6 +20,7 @@ from quotas.reading import standing, statement
 from tests.quotas.using import Purse
 
 pytestmark = pytest.mark.django_db
+SOON = now() + timedelta(days=1)
 
 
 def state(source_key: str) -> tuple[int, int, int]:
@@ -142,6 +143,7 @@ def test_nobody_is_no_account() -> None:
         ("pay:1", {"tokens": True}, {}),
         ("pay:1", {"tokens": 5}, {"scope": "key:1"}),
         ("pay:1", {"tokens": 5}, {"until": now() - timedelta(days=1)}),
+        ("pay:1", {"tokens": 5}, {"starts": SOON, "until": SOON}),
     ],
 )
 def test_what_can_not_be_kept_is_refused(small: Purse, key: str, amounts: dict[str, int], more: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def test_each_line_of_the_day_is_told_of_once(purse: Purse, mailoutbox: list[Ema
         "the day's ceiling of $1 stops calls",
     ]
     assert mailoutbox[0].to == [owner.email]
-    assert "$0.8 of $1" in str(mailoutbox[0].body)
+    assert "$0.8 of $1; $0 are set aside" in str(mailoutbox[0].body)
 
 
 def test_both_lines_at_once_are_one_mail(purse: Purse, mailoutbox: list[EmailMessage]) -> None:
@@ -158,6 +158,8 @@ def test_a_correction_beyond_the_hold_is_overrun_as_well(purse: Purse, mailoutbo
         purse.correct(admitted, 10, admitted.nano_usd + CENT)
     assert looked(65)[1] == 1
     assert mailoutbox[0].subject.endswith("$0.01 beyond what plans cover")
+    row = OwnerAlert.objects.get()
+    assert (row.kind, row.percent, row.quota_limit) == (OwnerAlert.Kind.OVERRUN, 0, 0), "it is on no line of a limit"
 
 
 @pytest.mark.django_db(transaction=True)
