@@ -7,7 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.http.response import HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -34,6 +42,20 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     for name, value in refusal.answer_headers(openai=openai).items():
         response[name] = value
     return response
+
+
+class EmptyRefusals(MiddlewareMixin):
+    """Gives a page to who opens an address that only takes forms: Django refuses the method without a word.
+
+    It happens to people: by the address bar, by going back, and by a sign-in in the middle of sending a form.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not isinstance(response, HttpResponseNotAllowed) or response.content:
+            return response
+        told = refuse(request, Refusal("method_not_allowed"))
+        told["Allow"] = response["Allow"]
+        return told
 
 
 @require_safe

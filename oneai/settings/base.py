@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 # Request ids, headers, body limits and error bodies are not here: they hold for every route,
 # static files and the hot ones included, and so stand in front of Django (oneai.kit.gate).
 MIDDLEWARE = [
+    "oneai.pages.EmptyRefusals",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -45,7 +45,7 @@ VISITOR_ALSO = [
 ]  # fmt: skip
 MEMBER_ALSO = [
     "/c?plain=1", "/dashboard", "/usage?from=2026-02-01&to=2026-01-01", "/billing/checkout?plan=pro&interval=month",
-    "/billing/cancel", "/billing/pause", "/settings/data/delete", "/settings/team/transfer", "/settings/team/delete",
+    "/billing/cancel", "/settings/data/delete", "/settings/team/transfer", "/settings/team/delete",
     "/accounts/reauthenticate/", "/accounts/logout/", "/accounts/2fa/app/", "/accounts/2fa/passkeys/new/",
 ]  # fmt: skip
 NO_PAGE = {
@@ -153,7 +153,7 @@ def busy_member(shop: Shop) -> tuple[Page, Newcomer, str]:
     link = mine.http.post(f"/api/conversations/{turn.started['conversation_id']}/share", json={}).json()
     for path, body in (
         ("/api/folders", {"name": "Rivers"}),
-        ("/api/presets", {"name": "Short", "model": "openai/gpt-4o-mini", "system_prompt": "Be short."}),
+        ("/api/presets", {"name": "Short", "model": "openai/gpt-4o-mini", "system": "Be short."}),
         ("/api/teams", {"name": "Banyan"}),
         ("/api/user/export", {}),
     ):

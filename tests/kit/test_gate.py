@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from oneai.kit.gate import LETTERS, Policy
+from tests.chat.browser import Browser
 from tests.servers.site import Newcomer, Site
 
 pytestmark = pytest.mark.wire
@@ -108,6 +109,14 @@ def test_pages_are_for_people_also_when_they_are_not_there(live_site: Site) -> N
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
     assert "Traceback" not in answer.text
+
+
+def test_an_address_that_only_takes_forms_says_so_to_who_opens_it(live_site: Site) -> None:
+    for address in ("/c/send", "/docs/errors/feedback"):  # for who is signed in, and for everybody
+        answer = Browser(live_site, live_site.new_user()).http.get(address)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        assert "This address only takes forms" in answer.text
+        assert answer.headers["x-request-id"] in answer.text
 
 
 def test_cors_is_open_on_v1_without_credentials_and_shut_elsewhere(live_site: Site) -> None:
