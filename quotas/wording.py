@@ -22,7 +22,7 @@ def key_name(key_id: UUID) -> str:
     return (key.name or f"{key.prefix}…") if key else "a deleted key"
 
 
-def scope_text(scope: str, *, team: bool = False) -> str:
+def scope_text(scope: str, *, team: bool) -> str:
     """Whose limit it is: "your plan", "your plan for maker/model", "your key laptop", "your share of your team".
 
     ``team``: the plan is a team's.

@@ -8,6 +8,7 @@ answer rests on: what types and decorators of classes say, how much a cache keep
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from enum import EnumType
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+
+from rest_framework.serializers import Serializer
 
 ROOT = Path(__file__).resolve().parent.parent
 DECLARED = ("apps", "urls", "models", "migrations", "management", "__init__")
@@ -184,6 +187,13 @@ def _values(changed: Any, old: Any, module: str) -> None:
             setattr(old, name, value)
 
 
+def _forget_fields() -> None:
+    """Have serializers that describe doors read their fields anew: each keeps those that it was first asked for."""
+    for each in gc.get_objects():
+        if isinstance(each, Serializer):
+            vars(each).pop("fields", None)
+
+
 def become(mutant: Mutant) -> None:
     """Give what this process has imported of the module the mutant's code, wherever it is known by name."""
     name = mutant.module
@@ -205,6 +215,7 @@ def become(mutant: Mutant) -> None:
         function.__dict__.update((key, value) for key, value in vars(other).items() if key != "__wrapped__")
     if mutant.lines is None:
         _values(changed, module, name)
+        _forget_fields()
     for label, value in vars(changed).items():
         old = vars(module).get(label)
         plain = isinstance(value, int | float | str | tuple | frozenset) and old != value

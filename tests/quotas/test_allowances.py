@@ -263,6 +263,8 @@ def test_without_any_allowance_nothing_is_allowed(purse: Purse) -> None:
     Allowance.objects.all().delete()
     with pytest.raises(Refusal):
         purse.admit()
+    allowances.set_limit(purse.id, "*", {"tokens": 1500}, "test", "test")
+    assert limit_of(purse) == 1500, "but what staff have given"
 
 
 def test_periods_of_a_31st_keep_to_the_anchor_through_a_leap_year() -> None:

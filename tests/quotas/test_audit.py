@@ -9,8 +9,9 @@ import pytest
 from django.db.models import F
 from pytest_django import Settings
 
+from quotas import grants
 from quotas.audit import replay, replay_platform
-from quotas.models import Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
+from quotas.models import Grant, Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
 from tests.quotas.using import Purse
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +89,16 @@ def test_a_change_behind_the_ledgers_back_shows(purse: Purse, tamper: Callable[[
     assert replay(purse.id) == []
     tamper(purse)
     assert named in {difference.what for difference in replay(purse.id)}
+
+
+@pytest.mark.parametrize(("more", "found"), [(0, []), (1, [(501, 500)])])
+def test_more_taken_back_than_was_given_shows(small: Purse, more: int, found: list[tuple[int, int]]) -> None:
+    grants.grant(small.id, "pay:1", {"tokens": 500})
+    small.admit(small.ask(bound=0, cap=1300))
+    grants.refund("pay:1", "refund:1")  # 200 at once, and 300 are owed by what runs
+    assert replay(small.id) == []
+    Grant.objects.exclude(parent=None).update(amount=F("amount") + more)
+    assert [(each.stored, each.replayed) for each in replay(small.id) if each.what == "grant.refunds"] == found
 
 
 def test_a_changed_platform_counter_shows(purse: Purse) -> None:

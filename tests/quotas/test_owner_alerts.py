@@ -16,6 +16,7 @@ from accounts.models import OutgoingMail, User
 from oneai.kit import clock
 from oneai.kit.clock import now, uuid7
 from oneai.kit.errors import Refusal
+from oneai.kit.money import usd_string
 from quotas import allowances, ceiling, owner_alerts
 from quotas.ledger import Book
 from quotas.models import OwnerAlert, PlatformCounter
@@ -75,6 +76,14 @@ def test_each_line_of_the_day_is_told_of_once(purse: Purse, mailoutbox: list[Ema
     ]
     assert mailoutbox[0].to == [owner.email]
     assert "$0.8 of $1; $0 are set aside" in str(mailoutbox[0].body)
+
+
+def test_what_runs_is_told_of_beside_what_was_used(purse: Purse, mailoutbox: list[EmailMessage]) -> None:
+    spend(purse, 79)
+    (running,) = purse.admit()
+    spend(purse, 2)
+    owner_alerts.watch_ceiling()
+    assert f"$0.81 of $1; ${usd_string(running.nano_usd)} are set aside" in str(mailoutbox[0].body)
 
 
 def test_both_lines_at_once_are_one_mail(purse: Purse, mailoutbox: list[EmailMessage]) -> None:

@@ -61,6 +61,12 @@ def by_day(purse: Purse, column: str = "tokens") -> dict[date, int]:
     return {row["day"]: row["sum"] for row in found}
 
 
+def test_a_guess_at_a_free_call_is_a_guess_and_one_that_gave_nothing_is_none(old_purse: Purse) -> None:
+    spend(old_purse, 50, at=LATE, source=ESTIMATE, nano_usd=0)
+    spend(old_purse, 0, at=LATE, source=ESTIMATE, nano_usd=0)
+    assert (by_day(old_purse, "calls"), by_day(old_purse, "estimated_calls")) == ({LATE.date(): 2}, {LATE.date(): 1})
+
+
 def test_each_record_is_in_one_sum_by_model_and_key_and_in_one_by_conversation(old_purse: Purse) -> None:
     talk, key = uuid7(), KeyLimits(uuid7())
     spend(old_purse, 100, at=LATE, conversation_id=talk)

@@ -309,16 +309,25 @@ def test_what_is_used_is_the_members_and_the_teams_to_the_unit(team: Team, ann: 
     assert ann.settle(call(ann), 700, 7000)
     assert ben.settle(call(ben, model_id="maker/other"), 300, 3000)
     team_members.remove(place(ann), ben.id)
+    User.objects.filter(pk=ann.id).update(name="Ann")
     steward = api(ann.user)
     by_member = steward.get(f"/api/teams/{team.pk}/usage").json()
     assert by_member["totals"]["total_tokens"] == 1000
-    assert [(row["email"], row["total_tokens"], row["cost_usd"]) for row in by_member["results"]] == [
-        (ann.user.email, 700, "0.000007"), (ben.user.email, 300, "0.000003"),
+    assert [(row["email"], row["name"], row["total_tokens"], row["cost_usd"]) for row in by_member["results"]] == [
+        (ann.user.email, "Ann", 700, "0.000007"), (ben.user.email, "", 300, "0.000003"),
     ]  # fmt: skip
     by_model = steward.get(f"/api/teams/{team.pk}/usage", group="model").json()["results"]
     assert {row["model"]: row["total_tokens"] for row in by_model} == {"maker/model": 700, "maker/other": 300}
     day = steward.get(f"/api/teams/{team.pk}/usage", group="day", **{"from": f"{now():%Y-%m-%d}"}).json()
     assert day["results"][0]["total_tokens"] == 1000 and day["period"] is None
+    today = now().date()
+    for given, first, last in (
+        ({"to": today}, today - timedelta(days=29), today),
+        ({"from": today - timedelta(days=3)}, today - timedelta(days=3), today),
+        ({"from": today + timedelta(days=3)}, today + timedelta(days=3), today + timedelta(days=3)),
+    ):
+        shown = steward.get(f"/api/teams/{team.pk}/usage", **given).json()
+        assert (shown["from"], shown["to"]) == (first.isoformat(), last.isoformat())
     table = steward.get(f"/api/teams/{team.pk}/usage", format="csv")
     rows = list(csv.reader(io.StringIO(table.content.decode())))
     assert rows[0][:3] == ["user_id", "email", "calls"]
