@@ -34,7 +34,7 @@ from quotas.days import zone_of
 from quotas.figures import LimitState
 from quotas.models import Allowance
 from quotas.pockets import EXTRA, GrantState
-from quotas.policy import PLAN_WIDE, TOKENS
+from quotas.policy import NOTHING, PLAN_WIDE, TOKENS
 
 SHOWN: Final = 10
 MOST: Final = 500
@@ -109,7 +109,7 @@ def shown(request: HttpRequest) -> HttpResponse:
         "runs_out": None if row else portal.running_out(holder, user),
         "method_name": method(row.payment_method) if row else "",
         "plan_name": _plan_name(standing.terms.plan),
-        "granted": row is None and standing.terms.plan != plans.DEFAULT_PLAN,
+        "granted": row is None and standing.terms.plan not in (plans.DEFAULT_PLAN, NOTHING.plan),
         "granted_until": _granted_until(holder) if row is None else None,
         "meters": meters(standing.limits),
         "topups": [_extra(grant) for grant in standing.grants if grant.kind == EXTRA and grant.left > 0],
@@ -129,6 +129,8 @@ def shown(request: HttpRequest) -> HttpResponse:
 
 
 def _plan_name(code: str) -> str:
+    if code == NOTHING.plan:
+        return "No plan yet"
     found = Plan.objects.filter(code=code).first()
     return found.name if found else code
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import zlib
 from itertools import islice
 
 import pytest
 
 # A test that has none of these and no django_db mark can't tell one database from the other.
+# Fixtures of a whole site. What stands on one takes processes and seconds: each module's runs on one of two databases.
+SITES = {"live_site", "own_site", "fresh_site", "site", "page", "browser"}
 USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 
 
@@ -18,7 +21,11 @@ def left_to_the_other(item: pytest.Item, kind: str) -> bool:
     stands_on_it = item.get_closest_marker("django_db") or USES_DATABASE & set(getattr(item, "fixturenames", ()))
     if not stands_on_it or item.get_closest_marker("wire"):
         return kind == "postgresql"
-    return kind == "sqlite" and bool(item.get_closest_marker("slow") or item.get_closest_marker("faults"))
+    if item.get_closest_marker("slow") or item.get_closest_marker("faults"):
+        return kind == "sqlite"
+    if not SITES & set(getattr(item, "fixturenames", ())):
+        return False
+    return kind != ("postgresql", "sqlite")[zlib.crc32(item.nodeid.partition("::")[0].encode()) % 2]
 
 
 def _takes_long(item: pytest.Item) -> bool:

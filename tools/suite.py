@@ -193,7 +193,7 @@ def main() -> int:
     # Nothing is left to a run that can't be made.
     shared = [] if arguments or trouble else ["--shared"]
     # Long proofs have a name of their own, `make faults`; arguments choose for themselves.
-    quick = "" if arguments else " and not long"
+    quick = "" if arguments else " and not long and (core or not (slow or faults))"
     chosen = [*with_markers(arguments, f"not browser{quick}"), *shared]
     results = []
     if not arguments and list((ROOT / "frontend").glob("test/*.test.ts")):

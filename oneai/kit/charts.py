@@ -49,6 +49,11 @@ class Chart:
     first: date
     last: date
 
+    @property
+    def few(self) -> bool:
+        """Whether so few bars would be blocks if they filled the page."""
+        return self.width < 10 * SLOT
+
 
 def draw(days: Mapping[date, Day], first: date, last: date, say: Callable[[int], str]) -> Chart:
     """The days from ``first`` to ``last``, of many the latest. Whatever is more than nothing is seen."""

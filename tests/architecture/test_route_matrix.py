@@ -181,6 +181,7 @@ def faults(askers: Askers, path: str, who: str) -> Iterator[str]:
                 yield from wrong("a key without the scope", method, key.ask(method, address), expected=False)
 
 
+@pytest.mark.core
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["/api/", "/v1/", ""])
 def test_each_route_lets_in_those_it_is_for_and_nobody_else(askers: Askers, place: str) -> None:

@@ -109,6 +109,7 @@ def bind(keys: Browser, key: dict[str, Any]) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("end", "refused"),
     [

@@ -16,6 +16,7 @@ CAP = 400
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.core
 def test_50_sends_at_once_on_a_limit_of_ten_holds_admit_exactly_ten(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site(processes=2, worker=False)
     user = site.new_user("team")

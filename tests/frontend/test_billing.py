@@ -149,6 +149,7 @@ def until(shop: Shop, page: Page, text: str) -> None:
     raise AssertionError(f"{text!r} never came: {page.locator('main').inner_text()}")
 
 
+@pytest.mark.core
 def test_from_the_price_list_by_a_failed_card_to_a_plan_that_runs(shop: Shop) -> None:
     who, page = shop.site.new_user(), shop.page()
     page.goto(f"{shop.site.url}/pricing")

@@ -119,7 +119,9 @@ def overridden(shop: Shop, address: str) -> None:
     assert [(row["actor"], row["reason"]) for row in found][:1] == [(owner.email, "a launch")]
 
 
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "viewport", [pytest.param(DESK, id="desk", marks=pytest.mark.core), pytest.param(PHONE, id="phone")]
+)
 def test_from_the_price_list_to_a_key_in_a_program(shop: Shop, viewport: dict[str, int]) -> None:
     page = shop.page(viewport=viewport)
     address = came_by_google(shop, page)

@@ -151,6 +151,7 @@ def test_a_second_window_follows_an_answer_from_its_middle(chat: Page) -> None:
     assert words(second) == words(chat)
 
 
+@pytest.mark.core
 @pytest.mark.faults
 def test_an_answer_whose_server_is_killed_keeps_its_text_and_can_go_on(
     fresh_site: Callable[..., Site], open_page: Callable[..., tuple[Page, Watch]]

@@ -107,6 +107,7 @@ def house(database: Databases, postgres: Postgres, redis_server: Redis, server_l
             server.stop()
 
 
+@pytest.mark.core
 def test_an_answer_that_began_behind_the_proxy_is_followed_in_every_process(house: House) -> None:
     user = house.sites[0].new_user("pro")
     through = house.client(user)
@@ -171,6 +172,7 @@ def test_a_plan_that_is_bought_counts_in_every_process(house: House) -> None:
     assert delivered, "no webhook came through the proxy"
 
 
+@pytest.mark.core
 def test_a_key_revoked_in_one_process_is_refused_in_every_other(house: House) -> None:
     user = house.sites[0].new_user("pro")
     readers = house.everywhere(user)

@@ -83,6 +83,7 @@ def crowd(url: str, processes: int, times: int) -> None:
     manage(url, "audit_ledger")
 
 
+@pytest.mark.core
 def test_six_processes_at_plan_models_key_and_top_up_admit_to_the_unit(database: Databases) -> None:
     crowd(database.migrated(), 6, 25)
 
@@ -93,6 +94,7 @@ def test_sixty_four_processes_at_plan_models_key_and_top_up_admit_to_the_unit(da
     crowd(database.migrated(), 64, 12)
 
 
+@pytest.mark.core
 def test_a_payment_tops_up_once_and_goes_back_once_whoever_tries(database: Databases) -> None:
     url = database.migrated()
     (account,) = people(url, ["payer"], HOLD)
