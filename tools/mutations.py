@@ -190,7 +190,7 @@ def _values(changed: Any, old: Any, module: str) -> None:
 def _forget_fields() -> None:
     """Have serializers that describe doors read their fields anew: each keeps those that it was first asked for."""
     for each in gc.get_objects():
-        if isinstance(each, Serializer):
+        if issubclass(type(each), Serializer):  # not isinstance, which asks lazy objects who they are
             vars(each).pop("fields", None)
 
 
