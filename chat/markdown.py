@@ -29,7 +29,7 @@ from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 log = structlog.get_logger(__name__)
 
 #: Raised when the same text would be rendered differently: cached HTML of another version is not used.
-RENDER_VERSION: Final = 1
+RENDER_VERSION: Final = 2
 
 #: Longer code is shown without colours: a lexer's time may grow faster than its input.
 _HIGHLIGHT_LIMIT: Final = 4_000
@@ -48,9 +48,9 @@ _TAGS: Final = frozenset(
 _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "a": {"href", "title", "target", "class"},
     "code": {"class"},
-    "div": {"class"},
+    "div": {"class", "tabindex", "role", "aria-label"},
     "ol": {"start"},
-    "pre": {"data-language"},
+    "pre": {"data-language", "tabindex", "role", "aria-label"},
     "span": {"class"},
     "td": {"class"},
     "th": {"class"},
@@ -65,10 +65,18 @@ _PYGMENTS_CLASSES: Final = frozenset(
 _CLASSES: Final[dict[str, frozenset[str]]] = {
     "a": frozenset({"image-link"}),
     "code": frozenset(),
-    "div": frozenset({"math", "code-block", "code-block__bar"}),
+    "div": frozenset({"math", "code-block", "code-block__bar", "table-scroll"}),
     "span": frozenset({"math", "display"}) | _PYGMENTS_CLASSES,
     "td": frozenset({"align-center", "align-right"}),
     "th": frozenset({"align-center", "align-right"}),
+}
+
+
+#: What scrolls sideways can be reached by keys, and says what it is.
+_FOCUSED: Final[dict[str, frozenset[str]]] = {
+    "tabindex": frozenset({"0"}),
+    "role": frozenset({"group"}),
+    "aria-label": frozenset({"Code", "Table"}),
 }
 
 
@@ -98,6 +106,8 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
         return value if value.isascii() and value.isdigit() and len(value) <= 9 else None
     if name == "data-language":
         return value[:40]
+    if name in _FOCUSED:
+        return value if value in _FOCUSED[name] or (name == "aria-label" and value.startswith("Code (")) else None
     return value
 
 
@@ -131,9 +141,10 @@ def _code(source: str, info: str) -> str:
     if language and len(source) <= _HIGHLIGHT_LIMIT and (lexer := _lexer(language)) is not None:
         inner = highlight(source, lexer, _FORMATTER)
     name = escape(language[:40])
+    label = f"Code ({name})" if name else "Code"
     return (
         f'<div class="code-block"><div class="code-block__bar"><span>{name}</span></div>'
-        f'<pre data-language="{name}"><code>{inner}</code></pre></div>\n'
+        f'<pre data-language="{name}" tabindex="0" role="group" aria-label="{label}"><code>{inner}</code></pre></div>\n'
     )
 
 
@@ -156,6 +167,12 @@ class _Renderer(RendererHTML):
             return escape(alt)
         label = f"Load image from {host}" + (f": {alt}" if alt else "")
         return f'<a class="image-link" href="{escape(source)}" target="_blank">{escape(label)}</a>'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return '<div class="table-scroll" tabindex="0" role="group" aria-label="Table"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return "</table></div>\n"
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         tokens[idx].attrSet("target", "_blank")

@@ -17,13 +17,14 @@ TAGS = frozenset(
 )
 ATTRIBUTES = {
     "a": {"href", "title", "target", "rel", "class"},
-    "div": {"class"},
+    "div": {"class", "tabindex", "role", "aria-label"},
     "ol": {"start"},
-    "pre": {"data-language"},
+    "pre": {"data-language", "tabindex", "role", "aria-label"},
     "span": {"class"},
     "td": {"class"},
     "th": {"class"},
 }
+SAID = {"tabindex": {"0"}, "role": {"group"}, "aria-label": {"Code", "Table"}}
 PAYLOADS = [
     line
     for line in (Path(__file__).parent / "xss_payloads.txt").read_text("utf-8").splitlines()
@@ -45,6 +46,8 @@ class Inspector(HTMLParser):
         for name, value in attrs:
             if name not in ATTRIBUTES.get(tag, ()):
                 self.faults.append(f"{tag} {name}={value!r}")
+            if name in SAID and value not in SAID[name] and not str(value).startswith("Code ("):
+                self.faults.append(f"{name} {value!r}")
             if name == "href" and urlsplit((value or "").strip()).scheme.lower() not in {"http", "https", "mailto"}:
                 self.faults.append(f"href {value!r}")
         if tag == "a" and ("href" in dict(attrs)) and dict(attrs).get("rel") != "noopener noreferrer nofollow ugc":
@@ -157,7 +160,7 @@ def test_a_link_that_is_not_web_or_mail_is_no_link(address: str) -> None:
 
 def test_code_is_coloured_by_classes_and_says_its_language() -> None:
     html = markdown.render('```python\ndef f(): return "<b>"\n```')
-    assert '<pre data-language="python">' in html
+    assert '<pre data-language="python" tabindex="0" role="group" aria-label="Code (python)">' in html
     assert '<span class="k">def</span>' in html
     assert "&lt;b&gt;" in html
     assert "style=" not in html
@@ -165,6 +168,14 @@ def test_code_is_coloured_by_classes_and_says_its_language() -> None:
 
 def test_code_of_an_unknown_language_stays_as_it_is() -> None:
     assert "a &lt; b\n" in markdown.render("```nosuchlanguage\na < b\n```")
+
+
+def test_what_scrolls_sideways_can_be_reached_by_keys_and_only_as_we_say_it() -> None:
+    html = markdown.render("| a |\n|---|\n| b |\n\n    plain code")
+    assert '<div class="table-scroll" tabindex="0" role="group" aria-label="Table"><table>' in html
+    assert '<pre data-language="" tabindex="0" role="group" aria-label="Code">' in html
+    forged = '<div tabindex="5" role="alert" aria-label="Sign in again">x</div><pre tabindex="0" role="group">y</pre>'
+    assert markdown.sanitise(forged) == '<div>x</div><pre tabindex="0" role="group">y</pre>'
 
 
 def test_tables_keep_their_alignment_as_classes() -> None:
