@@ -301,6 +301,12 @@ def test_the_quota_shows_the_teams_limits_and_ones_own_cap_side_by_side(team: Te
     assert answer["rates"]["concurrent_generations"] is None
 
 
+def test_a_team_that_used_nothing_has_used_nothing(team: Team, ann: Purse) -> None:
+    shown = api(ann.user).get(f"/api/teams/{team.pk}/usage").json()
+    assert shown["results"] == [] and shown["totals"]["total_tokens"] == shown["totals"]["calls"] == 0
+    assert shown["totals"]["cost_usd"] == "0"
+
+
 def test_what_is_used_is_the_members_and_the_teams_to_the_unit(team: Team, ann: Purse, ben: Purse) -> None:
     team_members.remove(place(ann), ben.id)
     assert ben.settle(call(ben), 11)  # on Ben's own plan
