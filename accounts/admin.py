@@ -10,24 +10,12 @@ from django.http import HttpRequest
 
 from accounts import apikeys, audit, standing
 from accounts.models import ApiKey, AuditEntry, OutgoingMail, User
+from oneai.kit.read_only_admin import ReadOnly
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]  # Django's own takes no parameter at run time
 else:
     ModelAdmin = admin.ModelAdmin
-
-
-class ReadOnly(ModelAdmin):
-    """Rows that nobody adds, changes or deletes by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(User)

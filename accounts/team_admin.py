@@ -11,16 +11,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import teams
-from accounts.admin import ReadOnly
 from accounts.models import Membership, Team, TeamInvitation
 from oneai.kit.errors import Refusal
+from oneai.kit.read_only_admin import ReadOnly, Rows
 
 if TYPE_CHECKING:
     Form = forms.ModelForm[Team]
-    Inline = admin.TabularInline[Any, Any]
 else:
     Form = forms.ModelForm
-    Inline = admin.TabularInline
 
 
 class SeatsForm(Form):
@@ -33,27 +31,14 @@ class SeatsForm(Form):
         fields = ["seats"]
 
 
-class _Listed(Inline):
-    """Rows that are only shown."""
-
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class _Members(_Listed):
+class _Members(Rows):
     model = Membership
     verbose_name_plural = "members"
     fields = ["user", "role", "cap_tokens", "cap_nano_usd", "joined_at"]
     readonly_fields = ["joined_at"]
 
 
-class _Invitations(_Listed):
+class _Invitations(Rows):
     model = TeamInvitation
     verbose_name_plural = "invitations"
     fields = ["email", "role", "state", "sent_at", "expires_at"]

@@ -24,16 +24,14 @@ from billing.invoice_numbers import day_in_india
 from billing.models import BillingDetails, Invoice, InvoiceLine, Seller
 from oneai.kit.csvfile import csv_response
 from oneai.kit.money import rupees
-from oneai.kit.read_only_admin import ReadOnly
+from oneai.kit.read_only_admin import ReadOnly, Rows
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Seller]
     ModelForm = forms.ModelForm[Seller]
-    TabularInline = admin.TabularInline[InvoiceLine, Invoice]
 else:
     ModelAdmin = admin.ModelAdmin
     ModelForm = forms.ModelForm
-    TabularInline = admin.TabularInline
 
 _OF_MONEY = {Role.FINANCE, Role.OWNER}
 
@@ -60,18 +58,10 @@ class CorrectionForm(forms.Form):
     reason = forms.CharField(label="Reason", max_length=500, widget=forms.Textarea({"rows": 3}))
 
 
-class Lines(TabularInline):
+class Lines(Rows):
     model = InvoiceLine
     fields = ["position", "description", "sac", "quantity", "rate_basis_points", "taxable_paise", "cgst_paise",
               "sgst_paise", "igst_paise", "total_paise"]  # fmt: skip
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Invoice)

@@ -24,32 +24,22 @@ from billing.models import (
     Subscription,
     SubscriptionChange,
 )
-from oneai.kit.read_only_admin import ReadOnly
+from oneai.kit.read_only_admin import ReadOnly, Rows
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
     ModelForm = forms.ModelForm[Coupon]
-    Inline = admin.TabularInline[Any, Any]
 else:
     ModelAdmin = admin.ModelAdmin
     ModelForm = forms.ModelForm
-    Inline = admin.TabularInline
 
 
-class Changes(Inline):
+class Changes(Rows):
     """What happened to a subscription, in order."""
 
     model = SubscriptionChange
     fields = ["created_at", "kind", "before", "after", "actor", "reason", "details"]
     readonly_fields = ["created_at", "kind", "before", "after", "actor", "reason", "details"]
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Subscription)

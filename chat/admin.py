@@ -238,7 +238,6 @@ class ModelPriceAdmin(ModelAdmin):
     list_filter = ["source"]
     search_fields = ["model__slug"]
     ordering = ["-id"]
-    autocomplete_fields = ["model"]
     show_full_result_count = False
     form = StaffPriceForm
 

@@ -9,8 +9,10 @@ from django.http import HttpRequest
 
 if TYPE_CHECKING:  # Django's own take no parameter at run time
     ModelAdmin = admin.ModelAdmin[Any]
+    Inline = admin.TabularInline[Any, Any]
 else:
     ModelAdmin = admin.ModelAdmin
+    Inline = admin.TabularInline
 
 
 class ReadOnly(ModelAdmin):
@@ -23,4 +25,18 @@ class ReadOnly(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class Rows(Inline):
+    """Rows that belong to the one shown and are only shown themselves, as a plain table."""
+
+    template = "admin/rows.html"
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

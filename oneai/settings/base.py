@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",
     "accounts",
     "quotas",
     "chat",
@@ -70,6 +71,9 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
+
+# Widgets come from our templates too: Django's of a date and a time have no labels.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 TEMPLATES: list[dict[str, Any]] = [
     {
