@@ -48,7 +48,8 @@ VISITOR_ALSO = [
 ]  # fmt: skip
 MEMBER_ALSO = [
     "/c?plain=1", "/dashboard", "/usage?from=2026-02-01&to=2026-01-01", "/billing/checkout?plan=pro&interval=month",
-    "/billing/cancel", "/settings/data/delete", "/settings/team/transfer", "/settings/team/delete", "/settings/team/invite",
+    "/billing/cancel", "/settings/data/delete", "/settings/team/transfer", "/settings/team/delete",
+    "/settings/team/invite",
     "/accounts/reauthenticate/", "/accounts/logout/", "/accounts/2fa/app/", "/accounts/2fa/passkeys/new/",
 ]  # fmt: skip
 NO_PAGE = {
