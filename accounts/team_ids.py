@@ -15,6 +15,10 @@ _FIRST: Final = 0xF << 124
 """A version 7 UUID begins with this digit once its milliseconds have come to the year 10332."""
 
 
+FIRST_TEAM: Final = UUID(int=_FIRST)
+"""No person's id is as high, and no team's is lower."""
+
+
 def new_team_id() -> UUID:
     """An id for a team; among teams they sort by time."""
     return UUID(int=uuid7().int | _FIRST)

@@ -8,14 +8,20 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
+from accounts.team_ids import FIRST_TEAM
 from quotas import allowances, reading
 from quotas.models import Override
 from quotas.policy import RATES
 
 
-def search(text: str) -> QuerySet[User]:
-    """The people whose address or name holds ``text``, or who have it as their id; everybody for nothing."""
+def search(text: str, *, teams: bool) -> QuerySet[User]:
+    """The people whose address or name holds ``text``, or who have it as their id; everybody for nothing.
+
+    With ``teams`` their accounts too, on which their quotas are counted.
+    """
     found = User.objects.order_by("-created_at", "-id")
+    if not teams:
+        found = found.filter(pk__lt=FIRST_TEAM)
     if not text:
         return found
     matches = Q(email__icontains=text) | Q(name__icontains=text) | Q(google_id=text)

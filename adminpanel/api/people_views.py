@@ -25,8 +25,8 @@ _ROLES = {"": "", **{role: role for role in Role.values}}
 _UNITS = {"tokens": TOKENS, "usd": NANO_USD}
 
 
-def _found(request: Request) -> QuerySet[User]:
-    return people.search(text_parameter(request, "q"))
+def _found(request: Request, *, teams: bool) -> QuerySet[User]:
+    return people.search(text_parameter(request, "q"), teams=teams)
 
 
 def _one(body: dict[str, Any], *names: str) -> str:
@@ -57,7 +57,7 @@ class UserList(StaffView):
     )
     def get(self, request: Request) -> Response:
         """People, the newest first."""
-        found = _found(request)
+        found = _found(request, teams=False)
         if role := choice_parameter(request, "role", _ROLES, ""):
             found = found.filter(role=role)
         if plan := text_parameter(request, "plan"):
@@ -120,7 +120,7 @@ class QuotaList(StaffView):
     def get(self, request: Request) -> Response:
         """Where people's quotas stand, with what staff have set for them."""
         pages = Pages(("-created_at", "-id"))
-        page: list[User] = pages.paginate_queryset(_found(request), request, self) or []
+        page: list[User] = pages.paginate_queryset(_found(request, teams=True), request, self) or []
         return pages.get_paginated_response([StaffQuotaShape(people.quota_json(user)).data for user in page])
 
 

@@ -213,7 +213,7 @@ def search(request: HttpRequest) -> HttpResponse:
     """Find people; the only one that is found is opened."""
     require(request, "quotas.view")
     text = request.GET.get("q", "").strip().replace("\0", "")[:200]
-    found = list(people.search(text)[: MOST_FOUND + 1])
+    found = list(people.search(text, teams=bool(text))[: MOST_FOUND + 1])
     if text and len(found) == 1:
         return HttpResponseRedirect(reverse("admin:desk_person", args=[found[0].pk]))
     return shown(request, "people", title="People and quotas", q=text, found=found[:MOST_FOUND],

@@ -83,7 +83,7 @@ class Subscription(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan_id} of {self.user_id}: {self.status}"
+        return f"{self.razorpay_subscription_id or self.pk}, {self.status}"
 
 
 class SubscriptionChange(models.Model):

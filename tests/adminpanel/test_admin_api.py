@@ -263,7 +263,9 @@ def test_analytics_as_csv_has_the_rows_of_the_json() -> None:
     assert refusal(owner.get("analytics", from_="1999-01-01", to="2026-01-01")) == (400, "invalid_value", "from")
 
 
-def test_the_account_of_a_team_is_listed_beside_those_of_people() -> None:
+def test_the_account_of_a_team_has_a_quota_and_is_nobody() -> None:
     team = team_of(make(), make())
-    rows = Staff("support").get("quotas").json()["results"]
+    desk = Staff("support")
+    assert str(team.pk) not in {row["id"] for row in desk.get("users").json()["results"]}
+    rows = desk.get("quotas").json()["results"]
     assert [row["plan"] for row in rows if row["user"]["id"] == str(team.pk)] == ["none"]  # nobody pays for it yet
