@@ -31,7 +31,7 @@ help: ## this list
 run: build $(if $(filter 0,$(LOCAL_MODEL)),,.venv/.made-demo) ## start everything on this machine, no key needed (PORT=8000, LOCAL_MODEL=0)
 	@exec $(BIN)/python tools/run.py
 
-test: .venv/.made-dev build $(CLIENTS) ## every test but the long proofs, on SQLite and PostgreSQL, browser included (ARGS=tests/quotas)
+test: .venv/.made-dev build $(CLIENTS) ## every test but slow and long ones, on SQLite and PostgreSQL, browser included (ARGS=tests/quotas)
 	@exec $(BIN)/python tools/suite.py $(ARGS)
 
 check: .venv/.made-dev frontend/node_modules/.made ## format, lint, types, import contracts, migrations, OpenAPI, deploy checks, docs
@@ -50,7 +50,7 @@ demo: ## try again to install the small local model
 	@rm -f .venv/.made-demo
 	@$(MAKE) .venv/.made-demo
 
-faults: .venv/.made-dev build $(CLIENTS) ## the long proofs and what kills, cuts and stalls things, on both databases
+faults: .venv/.made-dev build $(CLIENTS) ## slow tests, long proofs and what kills, cuts and stalls things, on both databases
 	@exec $(BIN)/python tools/suite.py -m "faults or slow or long" --full
 
 lock: .venv/.made ## new locks from requirements/*.in (UPGRADE=1 takes newer versions)

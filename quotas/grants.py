@@ -48,7 +48,8 @@ def _row_key(cause: str, unit: str) -> str:
 
 
 def _rows(cause: str) -> list[Grant]:
-    return list(Grant.objects.filter(source_key__in=[_row_key(cause, unit) for unit in UNITS]))
+    found = Grant.objects.filter(source_key__in=[_row_key(cause, unit) for unit in UNITS])
+    return sorted(found, key=lambda row: UNITS.index(row.unit))
 
 
 def _amounts(found: Iterable[Grant]) -> dict[str, int]:
@@ -135,7 +136,7 @@ def refund(source_key: str, refund_key: str, refunded: int = 1, paid: int = 1) -
         return TakenBack(False, {}, _amounts(known))
     taken: dict[str, int] = {}
     owed: dict[str, int] = {}
-    for row in sorted(_rows(source_key), key=lambda row: UNITS.index(row.unit)):
+    for row in _rows(source_key):
         # The book has read it when there is something left of it.
         given = book.moves.grants.get(row.id) or holding.read_grants([], [str(row.id)], book.at)[0]
         book.moves.grants[given.id] = given

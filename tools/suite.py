@@ -1,8 +1,8 @@
-"""`make test`: every test but the long proofs, on SQLite and PostgreSQL, with the servers that the suite starts itself.
+"""`make test`: every test but slow and long ones, on SQLite and PostgreSQL, with the servers that the suite starts itself.
 
 Without arguments the two runs share what one is enough for: tests that use no database, and those marked wire,
-run on SQLite, others marked slow or faults on PostgreSQL, and those marked long are left to `make faults`.
-The parts then run side by side, since many tests wait rather than work.
+run on SQLite, what stands on a site on one of the two. Those marked slow, faults or long are left to `make faults`,
+but for those that are core. The parts then run side by side, since many tests wait rather than work.
 Arguments go on to pytest, and what they choose runs on both, one after the other, as long proofs need it:
 `tools/suite.py -m "faults or slow or long"`.
 It says at the end what it could not run and why. With CI=true a part that can't run, and a test that skips

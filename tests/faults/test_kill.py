@@ -34,8 +34,9 @@ def read_for(chat: Chat, model: str, seconds: float) -> tuple[str, str, str]:
     return started["turn_id"], started["conversation_id"], text
 
 
-@pytest.mark.core
-@pytest.mark.parametrize("worker", [False, True], ids=["web alone", "with a worker"])
+@pytest.mark.parametrize(
+    "worker", [pytest.param(False, id="web alone", marks=pytest.mark.core), pytest.param(True, id="with a worker")]
+)
 def test_kill_9_in_mid_stream_loses_at_most_a_second_and_settles(fresh_site: Callable[..., Site], worker: bool) -> None:
     site = fresh_site(worker=worker, pace="human")
     chat = Chat(site, site.new_user("pro"))

@@ -43,7 +43,7 @@ LOOKS = [
     pytest.param(
         {"viewport": size, "color_scheme": theme, "has_touch": size is PHONE},
         id=f"{name}-{theme}",
-        marks=[] if f"{name}-{theme}" in ("desk-light", "phone-dark") else [pytest.mark.slow],
+        marks=[] if f"{name}-{theme}" == "phone-dark" else [pytest.mark.slow],
     )
     for name, size in (("desk", DESK), ("phone", PHONE))
     for theme in ("light", "dark")

@@ -147,6 +147,7 @@ def test_static_files_are_served_for_a_year(live_site: Site) -> None:
 
 
 @pytest.mark.postgresql
+@pytest.mark.slow
 def test_the_roles_of_a_hosted_data_api_can_read_nothing(database: Databases, postgres: object, tmp_path: Path) -> None:
     """As an older Supabase project has them: everything new is granted to the public key's roles."""
     import psycopg

@@ -27,6 +27,7 @@ def test_the_role_carries_the_path_so_that_a_session_without_options_works_in_th
         assert plain.execute("SELECT current_schema()").fetchone() == ("house",)
 
 
+@pytest.mark.slow
 def test_migrate_goes_by_the_direct_url_and_the_site_refuses_another_schema(database: Databases) -> None:
     url = database.empty()
     dead = url.rpartition("/")[0] + "/there-is-no-such-database"
