@@ -1,4 +1,4 @@
-"""`make test`: every test but slow and long ones, on SQLite and PostgreSQL, with the servers that the suite starts itself.
+"""`make test`: every test but slow and long ones, on SQLite and PostgreSQL, with servers that the suite starts itself.
 
 Without arguments the two runs share what one is enough for: tests that use no database, and those marked wire,
 run on SQLite, what stands on a site on one of the two. Those marked slow, faults or long are left to `make faults`,
