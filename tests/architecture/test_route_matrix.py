@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +26,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from oneai.hot_routes import ROUTES
 from tests.chat.browser import Browser
 from tests.chat.endings import shell
+from tests.kit import headers
 from tests.servers.site import Newcomer, Site
 
 TABLE = Path(__file__).with_name("routes.txt")
@@ -82,15 +83,19 @@ def filled(path: str) -> str:
 
 @dataclass
 class Asker:
-    """One kind of principal at the site."""
+    """One kind of principal at the site; what it gets is looked at for its headers as well."""
 
     http: httpx.Client
+    against: list[str] = field(default_factory=list)
 
-    def ask(self, method: str, path: str) -> httpx.Response:
+    def ask(self, method: str, path: str, *, private: bool = False) -> httpx.Response:
         body = None if method == "GET" else {}
         if path.startswith(("/api/", "/v1/")):
-            return self.http.request(method, path, json=body)
-        return self.http.request(method, path, data=body)
+            answer = self.http.request(method, path, json=body)
+        else:
+            answer = self.http.request(method, path, data=body)
+        self.against += headers.faults(path, answer, private=private)
+        return answer
 
 
 class Askers:
@@ -105,6 +110,14 @@ class Askers:
         self.demoted = Asker(Browser(site, gone).http)
         shell(site, gone, "User.objects.filter(pk=user.pk).update(role='user')")
         self._keys: dict[frozenset[str], Asker] = {}
+
+    def against(self) -> list[str]:
+        """What any of them got with headers that it should not have; told once."""
+        found = []
+        for each in (self.visitor, self.person, self.owner, self.demoted, *self._keys.values()):
+            found += each.against
+            each.against.clear()
+        return list(dict.fromkeys(found))
 
     def _client(self, **headers: str) -> httpx.Client:
         return httpx.Client(base_url=self.site.url, headers=headers, timeout=60)
@@ -154,7 +167,7 @@ def faults(askers: Askers, path: str, who: str) -> Iterator[str]:
     for method in METHODS:
         address = filled(path)
         first = askers.owner if who == "staff" else askers.key(who) if path.startswith("/v1/") else askers.person
-        answer = first.ask(method, address)
+        answer = first.ask(method, address, private=who != "open")
         if answer.status_code == 405:
             continue
         if path.startswith("/v1/"):  # cookies are not read there
@@ -191,6 +204,8 @@ def test_each_route_lets_in_those_it_is_for_and_nobody_else(askers: Askers, plac
         if mine and not path.startswith(ENDING) and path not in OF_ITS_OWN:
             found += faults(askers, path, who)
     assert not found, "\n".join(found)
+    against = askers.against()
+    assert not against, "\n".join(against)
 
 
 @pytest.mark.slow
@@ -204,4 +219,5 @@ def test_the_whole_desk_is_closed_to_all_who_do_not_work_here(askers: Askers) ->
                 answer = getattr(askers, name).ask(method, filled(path))
                 if answer.status_code not in (302, 401, 403, 404, 405) or answer.headers.get("location") == "/admin/":
                     found.append(f"{method} {path}: {answer.status_code} to one who is {name}")
+    found += askers.against()
     assert not found, "\n".join(found)
