@@ -19,7 +19,7 @@ from accounts.key_terms import checked
 from accounts.models import ApiKey, User
 from accounts.principal import SCOPES
 from oneai.kit.clock import now
-from oneai.kit.derived import keyed_hash
+from oneai.kit.derived import former_hashes, keyed_hash
 
 log = structlog.get_logger("security")
 
@@ -52,6 +52,11 @@ def digest_of(plaintext: str) -> str | None:
     if not _SHAPE.fullmatch(plaintext) or _checksum(plaintext[:-_CHECK_LENGTH]) != plaintext[-_CHECK_LENGTH:]:
         return None
     return keyed_hash("api-keys", plaintext)
+
+
+def former_digests(plaintext: str) -> tuple[str, ...]:
+    """What the database may still hold for a key that was last used under a former SECRET_KEY."""
+    return former_hashes("api-keys", plaintext)
 
 
 def _new_text() -> tuple[str, str]:

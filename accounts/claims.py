@@ -30,6 +30,7 @@ _SEAL_COLUMNS: Final = ("password", "token_epoch")
 class Claim:
     """Who somebody says they are: a key by its digest and address, or a principal authenticated before.
 
+    ``formers`` are the key's digests under former secrets.
     ``request_id`` is for the log: a claim is judged in another thread than its request's.
     """
 
@@ -37,6 +38,7 @@ class Claim:
     address: str = ""
     principal: Principal | None = None
     request_id: str = ""
+    formers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Standing:
 def standings(claims: Iterable[Claim], at: datetime) -> list[Standing | Refusal]:
     """For each claim its standing, or the refusal it meets. One statement for keys, up to four for the rest."""
     asked = list(claims)
-    keys, users = keyring.find(claim.digest for claim in asked if claim.digest)
+    formers = {former: claim.digest for claim in asked for former in claim.formers}
+    keys, users = keyring.find((claim.digest for claim in asked if claim.digest), formers)
     by_id = {
         key["id"]: key
         for key in rows.select(

@@ -2,6 +2,9 @@
 
 A key has the text that it shows now and, after a rotation, for a while the one before. Which of the
 two somebody came by is told by its public prefix.
+
+After a change of SECRET_KEY a key is found by its digest under a former one (SECRET_KEY_FALLBACKS) as well, and gets
+the present one when it is used.
 """
 
 from __future__ import annotations
@@ -46,11 +49,17 @@ USER_COLUMNS: Final = ("id", "email", "name", "role", "is_active", "preferences"
 LAST_USED_STEP: Final = timedelta(minutes=1)
 ACCOUNT_DISABLED: Final = "account disabled"
 ADDRESS: Final = "address"
+DIGESTS: Final = ("digest", "previous_digest")
 
 
-def find(digests: Iterable[str]) -> tuple[dict[str, Row], dict[UUID, Row]]:
-    """Keys by the digest that was asked for, and their people by id."""
-    wanted = list(dict.fromkeys(digests))
+def find(digests: Iterable[str], formers: Mapping[str, str] | None = None) -> tuple[dict[str, Row], dict[UUID, Row]]:
+    """Keys by the digest that was asked for, and their people by id.
+
+    ``formers``: digests under former secrets, each with the present one of the same text, by which a key that is
+    found by them goes from here on; its row has ``stored``, the digests that its table still holds, by column.
+    """
+    formers = formers or {}
+    wanted = list(dict.fromkeys([*digests, *formers]))
     if not wanted:
         return {}, {}
     key, user = rows.table(ApiKey), rows.table(User)
@@ -64,6 +73,9 @@ def find(digests: Iterable[str]) -> tuple[dict[str, Row], dict[UUID, Row]]:
     width = len(KEY_COLUMNS)
     keys = key.decoded(KEY_COLUMNS, [record[:width] for record in found])
     users = user.decoded(USER_COLUMNS, [record[width:] for record in found])
+    for row in keys:
+        row["stored"] = {name: row[name] for name in DIGESTS if row[name] in formers}
+        row.update({name: formers[digest] for name, digest in row["stored"].items()})
     by_digest = {row["previous_digest"]: row for row in keys if row["previous_digest"]}
     by_digest |= {row["digest"]: row for row in keys}
     return by_digest, {row["id"]: row for row in users}
@@ -72,6 +84,12 @@ def find(digests: Iterable[str]) -> tuple[dict[str, Row], dict[UUID, Row]]:
 def prefix_of(key: Mapping[str, Any], digest: str) -> str:
     """The public prefix of the text that has ``digest``, which is one of the key's."""
     return str(key["prefix"] if digest == key["digest"] else key["previous_prefix"])
+
+
+def held(key: Mapping[str, Any], digest: str) -> str:
+    """What the table holds for the text that has ``digest``, which is one of the key's."""
+    name = "digest" if digest == key["digest"] else "previous_digest"
+    return str(key["stored"].get(name, key[name]))
 
 
 def fault(key: Mapping[str, Any] | None, at: datetime, prefix: str, address: str) -> str:
@@ -139,10 +157,18 @@ def principal_of(key: Mapping[str, Any], user: Mapping[str, Any], prefix: str) -
 
 
 def touch(keys: Iterable[Mapping[str, Any] | None], at: datetime) -> None:
-    """Note that keys were used, at most once a minute each."""
-    stale = {
-        key["id"]: {"id": key["id"], "last_used_at": at}
-        for key in keys
-        if key is not None and (key["last_used_at"] is None or at - key["last_used_at"] > LAST_USED_STEP)
-    }
-    rows.update(ApiKey, sorted(stale.values(), key=lambda row: row["id"]))
+    """Note that keys were used, at most once a minute each; a digest under a former secret becomes the present one."""
+    used = {key["id"]: key for key in keys if key is not None}
+    # Every row is locked by the first statement, the others change some of the same: so no two wait for each other.
+    stale = [
+        key_id
+        for key_id, key in sorted(used.items())
+        if key["last_used_at"] is None or at - key["last_used_at"] > LAST_USED_STEP or key.get("stored")
+    ]
+    rows.update(ApiKey, [{"id": key_id, "last_used_at": at} for key_id in stale])
+    for name in DIGESTS:
+        former = {key_id: key["stored"][name] for key_id in stale if name in (key := used[key_id]).get("stored", {})}
+        if former:  # unless the key was rotated meanwhile
+            held = ",".join(f"'{digest}'" for digest in former.values())  # in hexadecimal, of our own making
+            changed = [{"id": key_id, name: used[key_id][name]} for key_id in former]
+            rows.update(ApiKey, changed, where=f"t.{name} IN ({held})")

@@ -42,7 +42,7 @@ def findings(text: str) -> Iterator[Finding]:
         if digest is None:
             yield Finding(prefix, NO_KEY)
             continue
-        keys, users = keyring.find([digest])
+        keys, users = keyring.find([digest], dict.fromkeys(apikeys.former_digests(found), digest))
         key = keys.get(digest)
         if key is None:
             yield Finding(prefix, UNKNOWN)
@@ -50,7 +50,9 @@ def findings(text: str) -> Iterator[Finding]:
         why = keyring.fault(key, at, keyring.prefix_of(key, digest), "")
         verdict = GOOD if why in {"", keyring.ADDRESS} else why
         row = ApiKey.objects.only("name").get(pk=key["id"])
-        yield Finding(prefix, verdict, digest, str(key["id"]), row.name, users[key["user_id"]]["email"])
+        yield Finding(
+            prefix, verdict, keyring.held(key, digest), str(key["id"]), row.name, users[key["user_id"]]["email"]
+        )
 
 
 def end(finding: Finding, actor: str, reason: str) -> bool:

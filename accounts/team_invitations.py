@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from accounts import team_mails, team_places, teams, throttles
 from accounts.models import Membership, Team, TeamInvitation, TeamRole, User
 from oneai.kit.clock import now
-from oneai.kit.derived import keyed_hash
+from oneai.kit.derived import former_hashes, keyed_hash
 from oneai.kit.errors import Refusal
 
 GOOD_FOR: Final = timedelta(days=7)
@@ -148,7 +148,8 @@ def look(user: User, token: str) -> TeamInvitation:
     Refusals ``not_found``, ``invitation_ended``, ``invitation_for_another`` unless the address is one that this
     person has verified.
     """
-    invitation = TeamInvitation.objects.select_related("team").filter(digest=digest_of(token)).first()
+    digests = [digest_of(token), *former_hashes("team-invitations", token)]
+    invitation = TeamInvitation.objects.select_related("team").filter(digest__in=digests).first()
     if invitation is None or invitation.team.state != Team.State.ACTIVE:
         raise Refusal("not_found")
     if not EmailAddress.objects.filter(user=user, email__iexact=invitation.email, verified=True).exists():

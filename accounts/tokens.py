@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from accounts.models import SignIn, User
 from oneai.kit.clock import now
-from oneai.kit.derived import derived_key
+from oneai.kit.derived import derived_key, former_keys
 from oneai.kit.errors import Refusal
 
 ALGORITHM: Final = "HS256"
@@ -43,7 +43,7 @@ def signing_keys() -> list[bytes]:
     keys = [key.encode() for key in settings.JWT_SIGNING_KEYS]
     if any(len(key) < 32 for key in keys):
         raise ImproperlyConfigured("JWT_SIGNING_KEYS has a key of fewer than 32 bytes")
-    return keys or [derived_key("access-tokens")]
+    return keys or [derived_key("access-tokens"), *former_keys("access-tokens")]
 
 
 def _audience(use: str) -> str:

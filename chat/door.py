@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts.addresses import believed_address
-from accounts.apikeys import START
+from accounts.apikeys import START, former_digests
 from accounts.authentication import authenticate, bearer, check_csrf, key_digest
 from accounts.claims import Claim
 from accounts.models import User
@@ -66,7 +66,8 @@ async def claim(request: Request) -> Claim:
     """The claim of a request that starts a turn: a key goes as it is, admission reads its row anyway."""
     header = request.headers.get("authorization")
     if header is not None and (credential := bearer(header)).startswith(START):
-        return Claim(key_digest(credential), address(request), request_id=current_request_id())
+        formers = former_digests(credential)
+        return Claim(key_digest(credential), address(request), request_id=current_request_id(), formers=formers)
     principal = await identify(request, unsafe=True)
     return Claim(principal=principal, address=address(request), request_id=current_request_id())
 

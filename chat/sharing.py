@@ -25,7 +25,7 @@ from accounts.throttles import Limit, take
 from chat import conversations, markdown
 from chat.models import Conversation, Message, SharedSnapshot
 from oneai.kit import clock
-from oneai.kit.derived import derived_key, keyed_hash
+from oneai.kit.derived import derived_key, former_keys, keyed_hash
 from oneai.kit.errors import Refusal
 
 SHORTEST_SECONDS: Final = 60
@@ -37,9 +37,9 @@ PASSWORD_BY_ADDRESS: Final = Limit("share-password/address", 10, 300)
 PASSWORD_BY_LINK: Final = Limit("share-password/link", 100, 3600)
 
 
-def _token(seed: str) -> str:
-    """192 bits for the address."""
-    digest = hmac.new(derived_key("share links"), seed.encode(), sha256).digest()
+def _token(seed: str, key: bytes | None = None) -> str:
+    """192 bits for the address, by the present key unless another is given."""
+    digest = hmac.new(key or derived_key("share links"), seed.encode(), sha256).digest()
     return base64.urlsafe_b64encode(digest[:24]).decode()
 
 
@@ -48,9 +48,12 @@ def _digest(token: str) -> str:
 
 
 def url_of(snapshot: SharedSnapshot) -> str | None:
-    """The link's address; None when the site's SECRET_KEY has changed since, which works it out no more."""
-    token = _token(snapshot.token_seed)
-    return f"{settings.SITE_URL}/s/{token}" if _digest(token) == snapshot.token_digest else None
+    """The link's address; None when the SECRET_KEY that it was made with is not among those of the settings."""
+    for key in (derived_key("share links"), *former_keys("share links")):
+        token = _token(snapshot.token_seed, key)
+        if _digest(token) == snapshot.token_digest:
+            return f"{settings.SITE_URL}/s/{token}"
+    return None
 
 
 # The owner's side ------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Keys for single purposes, derived from SECRET_KEY, so that none is ever used for two things."""
+"""Keys for single purposes, derived from SECRET_KEY, so that none is ever used for two things.
+
+After a change of SECRET_KEY what the former ones made is known by those in SECRET_KEY_FALLBACKS.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,20 @@ def derived_key(purpose: str) -> bytes:
     return _derive(settings.SECRET_KEY, purpose)
 
 
+def former_keys(purpose: str) -> list[bytes]:
+    """The keys for ``purpose`` that the secrets in SECRET_KEY_FALLBACKS gave."""
+    return [_derive(secret, purpose) for secret in settings.SECRET_KEY_FALLBACKS]
+
+
 def keyed_hash(purpose: str, value: str) -> str:
     """HMAC-SHA256 of ``value`` under the key for ``purpose``, in hex."""
-    return hmac.new(derived_key(purpose), value.encode(), sha256).hexdigest()
+    return _hash(derived_key(purpose), value)
+
+
+def former_hashes(purpose: str, value: str) -> tuple[str, ...]:
+    """What ``keyed_hash`` gave under each secret in SECRET_KEY_FALLBACKS."""
+    return tuple(_hash(key, value) for key in former_keys(purpose))
+
+
+def _hash(key: bytes, value: str) -> str:
+    return hmac.new(key, value.encode(), sha256).hexdigest()
