@@ -51,7 +51,6 @@ ACCOUNT_RATE_LIMITS = dict.fromkeys(
     )
 )
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", 0)
-ALLAUTH_DEFAULT_AUTO_FIELD = "django.db.models.AutoField"  # as its migrations made them
 
 MFA_ADAPTER = "accounts.second_step.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
