@@ -18,7 +18,6 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend as SMTP
@@ -39,7 +38,6 @@ LONGEST_WAIT: Final = timedelta(hours=6)
 MOST_ATTEMPTS: Final = 12
 _TIMEOUT: Final = 15  # seconds for each step of the conversation with the server; well below LEASE
 _OF_ONE_MESSAGE: Final = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)
-_SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"
 
 
 class OutboxBackend(BaseEmailBackend):
@@ -79,8 +77,6 @@ def wait_after(attempts: int) -> timedelta:
 def mail_server() -> SMTP:
     """A connection to the server of ``EMAIL_URL``, not yet opened; ImproperlyConfigured unless SMTP."""
     options: dict[str, Any] = env.email(settings.EMAIL_URL)
-    if options.get("EMAIL_BACKEND") != _SMTP:
-        raise ImproperlyConfigured("EMAIL_URL must be smtp://, smtp+tls:// or smtp+ssl://")
     return SMTP(
         host=options["EMAIL_HOST"],
         port=options["EMAIL_PORT"] or None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 
 PRODUCTION_MARKS: Final = ("SECRET_KEY", "SITE_URL", "ALLOWED_HOSTS")
+MOST_DOLLARS: Final = 1_000_000
+DATABASE_SCHEMES: Final = frozenset({"postgres", "postgresql", "psql", "pgsql", "sqlite"})
+MAIL_SCHEMES: Final = frozenset({"smtp", "smtps", "smtp+tls", "smtp+ssl"})
 
 _environ = environ.Env()
 if os.environ.get("ONEAI_ENV_FILE", "") != "none":
@@ -36,7 +40,9 @@ def text(name: str, default: str = "") -> str:
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise ImproperlyConfigured(f"{name}_FILE names a file that can't be read: {error.strerror}") from error
+            raise ImproperlyConfigured(f"{name}_FILE: {path} can't be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ImproperlyConfigured(f"{name}_FILE: {path} is not text") from error
     return value or default
 
 
@@ -57,8 +63,8 @@ def flag(name: str, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
 
 
-def number(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number, at least ``least``."""
+def number(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
+    """A whole number, at least ``least`` and at most ``most``."""
     value = text(name)
     if not value:
         return default
@@ -68,7 +74,26 @@ def number(name: str, default: int, *, least: int = 0) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number") from error
     if result < least:
         raise ImproperlyConfigured(f"{name} must be at least {least}")
+    if result > most:
+        raise ImproperlyConfigured(f"{name} must be at most {most}")
     return result
+
+
+def port() -> int:
+    """``PORT``, 8000 unless set."""
+    return number("PORT", 8000, least=1, most=65_535)
+
+
+def dollars(name: str, default: str) -> str:
+    """An amount in US dollars from 0 to a million, as it was written."""
+    value = text(name, default)
+    try:
+        good = 0 <= Decimal(value) <= MOST_DOLLARS
+    except InvalidOperation:
+        good = False
+    if not good:
+        raise ImproperlyConfigured(f"{name} must be an amount in US dollars such as 25, from 0 to {MOST_DOLLARS}")
+    return value
 
 
 def listed(name: str, default: tuple[str, ...] = ()) -> list[str]:
@@ -108,23 +133,43 @@ def url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http", "ht
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.netloc:
             raise ImproperlyConfigured(f"{name} must be a URL with {' or '.join(schemes)}")
+        _check_port(name, value)
     return value
+
+
+def _check_port(name: str, value: str) -> None:
+    try:
+        urlsplit(value).port  # noqa: B018 (it is read to be checked)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} has a port that is none") from error
 
 
 def database(name: str) -> dict[str, object]:
     """A Django database entry from the URL in ``name``."""
+    value = text(name)
+    wanted = f"{name} must be postgresql://user:password@host:5432/name (percent-encode the password)"
     try:
-        return dict(_environ.db_url_config(text(name)))
+        parts = urlsplit(value)
+        if parts.scheme not in DATABASE_SCHEMES or (parts.scheme != "sqlite" and parts.port == 0):
+            raise ImproperlyConfigured(wanted)
+        entry = dict(_environ.db_url_config(value))
     except Exception as error:  # the library raises many kinds, and none names the setting
-        raise ImproperlyConfigured(f"{name} is not a database URL") from error
+        raise ImproperlyConfigured(wanted) from error
+    if not entry.get("NAME"):
+        raise ImproperlyConfigured(f"{name} names no database: it must end with /name")
+    return entry
 
 
 def email(value: str) -> dict[str, object]:
     """Django's e-mail settings from a URL such as ``smtp+tls://user:password@host:587``."""
+    wanted = "EMAIL_URL must be smtp://, smtp+tls:// or smtp+ssl:// with user:password@host:587"
+    if urlsplit(value).scheme not in MAIL_SCHEMES or not urlsplit(value).hostname:
+        raise ImproperlyConfigured(wanted)
+    _check_port("EMAIL_URL", value)
     try:
         return dict(_environ.email_url_config(value))
     except Exception as error:
-        raise ImproperlyConfigured("EMAIL_URL is not an e-mail URL") from error
+        raise ImproperlyConfigured(wanted) from error
 
 
 def share_metrics(folder: Path) -> None:

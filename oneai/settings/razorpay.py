@@ -35,11 +35,11 @@ def problems(*, only_this_machine: bool) -> list[str]:
         return []
     found = []
     if len(set_ones) < len(NAMES):
-        missing = ", ".join(name for name in NAMES if name not in set_ones)
-        found.append(f"Razorpay is set in part: {missing} is missing")
+        missing = [name for name in NAMES if name not in set_ones]
+        found.append(f"Razorpay is set in part: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     key_id = env.text("RAZORPAY_KEY_ID")
     if key_id and not re.fullmatch(r"rzp_(test|live)_[A-Za-z0-9]{6,40}", key_id):
-        found.append("RAZORPAY_KEY_ID must begin with rzp_test_ or rzp_live_")
+        found.append("RAZORPAY_KEY_ID must be rzp_test_ or rzp_live_ and then 6 to 40 letters and digits")
     secrets = env.listed("RAZORPAY_WEBHOOK_SECRET")
     if any(len(secret) < SHORTEST_WEBHOOK_SECRET for secret in secrets):
         found.append(f"RAZORPAY_WEBHOOK_SECRET has fewer than {SHORTEST_WEBHOOK_SECRET} characters")

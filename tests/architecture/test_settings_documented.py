@@ -10,7 +10,7 @@ from tests.architecture.source import ROOT, product_modules, tree
 
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 HANDBOOK = (ROOT / "docs" / "operations" / "settings.md").read_text(encoding="utf-8")
-READERS = {"text", "present", "flag", "number", "listed", "url", "database", "debug"}
+READERS = {"text", "present", "flag", "number", "listed", "url", "database", "debug", "dollars"}
 # Read by what starts the processes (tools/).
 OF_THE_TOOLS = {"HOST", "WEB_CONCURRENCY", "DRAIN_NOTICE", "LOCAL_MODEL"}
 

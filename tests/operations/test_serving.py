@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from oneai import env as settings_reader
 from tests.servers.databases import Databases
 from tests.servers.process import ROOT, listening
 from tests.servers.site import CommandFailed, Site, machine_environment, production_settings
@@ -39,10 +41,18 @@ def test_a_server_without_settings_names_everything_that_is_missing_at_once() ->
         ({"SITE_URL": "http://chat.example.com"}, "SITE_URL"),
         ({"OPENROUTER_API_KEY": ""}, "OPENROUTER_API_KEY"),
         ({"GOOGLE_CLIENT_ID": "id"}, "GOOGLE_CLIENT_SECRET"),
-        ({"RAZORPAY_KEY_ID": "rzp_live_AAAAAA01"}, "RAZORPAY_KEY_SECRET, RAZORPAY_WEBHOOK_SECRET is missing"),
-        ({"DEBUG": "1", "RAZORPAY_KEY_SECRET": "s"}, "RAZORPAY_KEY_ID, RAZORPAY_WEBHOOK_SECRET is missing"),
-        ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/no/such/file"}, "SECRET_KEY_FILE"),
-        ({"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY"),
+        ({"RAZORPAY_KEY_ID": "rzp_live_AAAAAA01"}, "RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET are missing"),
+        ({"DEBUG": "1", "RAZORPAY_KEY_SECRET": "s"}, "RAZORPAY_KEY_ID and RAZORPAY_WEBHOOK_SECRET are missing"),
+        ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/no/such/file"}, "SECRET_KEY_FILE: /no/such/file can't be read"),
+        ({"SECRET_KEY_FALLBACKS": "short," + "x" * 50}, "SECRET_KEY_FALLBACKS"),
+        ({"SITE_URL": "https://elsewhere.example"}, "ALLOWED_HOSTS does not name elsewhere.example"),
+        ({"RAZORPAY_KEY_ID": "rzp_test_x"}, "RAZORPAY_KEY_ID must be rzp_test_ or rzp_live_ and then 6 to 40"),
+        ({"EMAIL_URL": "mail.example.com:587"}, "EMAIL_URL must be smtp://"),
+        ({"EMAIL_URL": "smtp://mail.example.com:mail"}, "EMAIL_URL has a port that is none"),
+        ({"REDIS_URL": "redis://redis:port/0"}, "REDIS_URL has a port that is none"),
+        ({"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY must be a whole number"),
+        ({"PORT": "65536"}, "PORT must be at most 65535"),
+        ({"TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES must be at least 0"),
     ],
 )
 def test_a_bad_setting_refuses_the_start_by_its_name(settings: dict[str, str], named: str) -> None:
@@ -50,6 +60,22 @@ def test_a_bad_setting_refuses_the_start_by_its_name(settings: dict[str, str], n
     done = serve(good | settings)
     assert done.returncode == 1
     assert named in done.stderr
+
+
+@pytest.mark.parametrize("amount", ["viel", "-5", "nan", "1e9"])
+def test_an_amount_that_is_none_is_refused_by_its_name(amount: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLATFORM_DAILY_USD", amount)
+    with pytest.raises(ImproperlyConfigured, match="PLATFORM_DAILY_USD must be an amount in US dollars"):
+        settings_reader.dollars("PLATFORM_DAILY_USD", "25")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres//x", "postgresql://oneai:pa/ss@host/oneai", "postgresql://host:5432", "mysql://host/oneai", "x"]
+)
+def test_an_address_of_no_database_is_refused_by_its_name(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL (must be postgresql://|names no database)"):
+        settings_reader.database("DATABASE_URL")
 
 
 def test_payments_set_in_part_fail_the_check_of_a_deployment_by_name() -> None:
