@@ -98,6 +98,7 @@ _gate = Gate(
         cors_origins=settings.CORS_ALLOWED_ORIGINS,
         proxies=settings.TRUSTED_PROXIES,
         payment_origins=_payments,
+        hosts=settings.ALLOWED_HOSTS,
     ),
 )
 

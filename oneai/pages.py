@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
@@ -11,11 +12,14 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseNotAllowed,
+    HttpResponsePermanentRedirect,
     HttpResponseRedirect,
     JsonResponse,
 )
 from django.http.response import HttpResponseBase
+from django.urls import is_valid_path
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -110,6 +114,12 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404; to the page of the same address without its last slash, where there is one."""
+    page = request.path.rstrip("/")
+    if page != request.path and request.method in {"GET", "HEAD"} and not is_api(request.path) and is_valid_path(page):
+        query = request.META.get("QUERY_STRING", "")
+        # Two slashes in front would name another host.
+        return HttpResponsePermanentRedirect(escape_leading_slashes(quote(page)) + (f"?{query}" if query else ""))
     return refuse(request, Refusal("not_found"))
 
 

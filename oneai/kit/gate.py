@@ -1,8 +1,8 @@
 """The gate: what holds for every answer, whichever part of the house gives it.
 
 A pure ASGI wrapper around everything (static files, hot routes, Django): request id, security
-headers and content policy (by kind of answer), CORS, what a head and a body may be, the access log,
-and an error body for what nobody caught. Being in front, no sibling route can miss it.
+headers and content policy (by kind of answer), the site's names, CORS, what a head and a body may be, the
+access log, and an error body for what nobody caught. Being in front, no sibling route can miss it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from oneai.kit import entropy, metrics, traces
 from oneai.kit.connections import connections
 from oneai.kit.errors import Refusal
 from oneai.kit.heads import Head
+from oneai.kit.hosts import Hosts
 from oneai.kit.intake import Body, body_limit
 from oneai.kit.logs import access_line, loggable
 from oneai.kit.pages_errors import error_page
@@ -66,11 +67,13 @@ class Policy:
         cors_origins: Iterable[str],
         proxies: int = 0,
         payment_origins: Iterable[str] = (),
+        hosts: Iterable[str] = ("*",),
     ) -> None:
         parts = urlsplit(site_url)
         self.site_url = site_url
         self.tls = parts.scheme == "https"
         self.proxied = proxies > 0
+        self.hosts = Hosts(hosts)
         self.cors_origins = frozenset(cors_origins)
         socket = f"{'wss' if self.tls else 'ws'}://{parts.netloc}"
         forms = " ".join(["'self'", *dict.fromkeys(form_targets)])
@@ -132,6 +135,11 @@ class Policy:
         Health checks come from inside and are answered either way.
         """
         return self.tls and self.proxied and came_by == b"http" and path not in {"/healthz", "/readyz"}
+
+    def check_host(self, path: str, head: Head) -> None:
+        """Refusal ``invalid_request`` when the request is for another host."""
+        if self.hosts.foreign(path, head.get(b"host")):
+            raise Refusal("invalid_request", "This site has another name than the request's Host.")
 
     def cors(self, path: str, origin: bytes) -> list[tuple[bytes, bytes]]:
         """CORS: ``/v1`` for everyone without credentials, ``/api`` for listed origins, pages for nobody."""
@@ -252,6 +260,7 @@ class Gate:
         try:
             if head.problem is not None:
                 raise head.problem
+            self.policy.check_host(path, head)
             if self.policy.plain(path, head.get(b"x-forwarded-proto")):
                 await send_elsewhere(scope, guarded_send, self.policy.site_url)
             elif scope["method"] == "OPTIONS" and origin and self.policy.cors(path, origin):

@@ -115,6 +115,7 @@ class SocketGate:
         head = Head(scope)
         if head.problem is not None:
             raise head.problem
+        self.gate.policy.check_host(scope["path"], head)
         came_by = head.get(b"x-forwarded-proto")
         if self.gate.policy.plain(scope["path"], {b"ws": b"http"}.get(came_by, came_by)):
             raise Refusal("permission_denied", "This site takes wss:// only.")

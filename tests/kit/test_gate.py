@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from oneai.kit.gate import LETTERS, Policy
+from oneai.kit.hosts import Hosts
 from tests.chat.browser import Browser
 from tests.servers.site import Newcomer, Site
 
@@ -180,6 +181,60 @@ def test_a_site_with_tls_says_so_and_sends_plain_visitors_there(fresh_site) -> N
     plain = httpx.get(site.url + "/pricing?a=b", headers=over_tls | {"X-Forwarded-Proto": "http"})
     assert (plain.status_code, plain.headers["location"]) == (308, "https://localhost/pricing?a=b")
     assert httpx.get(site.url + "/readyz", headers={"X-Forwarded-Proto": "http"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/pricing", "/login", "/static/nothing.js", "/v1/models", "/api/schema", "/c"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_a_request_for_another_host_is_refused_whatever_it_asks_for(live_site: Site, path: str, method: str) -> None:
+    said = {"Host": "evil.example", "Origin": "https://evil.example"}
+    answer = httpx.request(method, live_site.url + path, headers=said)
+    assert answer.status_code == 400
+    line = next(line for line in live_site.log_path.read_text().splitlines() if answer.headers["x-request-id"] in line)
+    assert json.loads(line)["level"] == "info"
+
+
+def test_a_socket_for_another_host_is_refused(live_site: Site) -> None:
+    said = {"Host": "evil.example", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    answer = httpx.get(live_site.url + "/ws/chat", headers=said | {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 200), ("/metrics", 404)])
+def test_machines_inside_may_ask_by_an_address(live_site: Site, path: str, status: int) -> None:
+    assert httpx.get(live_site.url + path, headers={"Host": "172.18.0.5:8000"}).status_code == status
+
+
+def test_hosts_are_judged_to_the_letter() -> None:
+    hosts = Hosts([".example.com", "[::1]"])
+    for host in (b"example.com", b"A.Example.com:8000", b"[::1]:80"):
+        assert not hosts.foreign("/", host)
+    for host in (b"", b"example.com.evil.net", b"evil@example.com", b"example.com:x", b"[::2]", b"\xff"):
+        assert hosts.foreign("/", host)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/pricing", "/login", "/docs/quota"])
+def test_an_address_with_a_slash_too_many_leads_to_its_page(live_site: Site, path: str) -> None:
+    answer = httpx.get(f"{live_site.url}{path}/?a=b%2F", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (301, f"{path}?a=b%2F")
+    assert httpx.post(f"{live_site.url}{path}/").status_code in {403, 404}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example/",
+        "//evil.example/docs/",
+        "/%5Cevil.example/",
+        "//docs/",
+        "/nothing/",
+        "/v1/models/",
+        "/api/schema/",
+    ],
+)
+def test_what_is_no_page_without_its_slash_either_is_not_there(live_site: Site, path: str) -> None:
+    answer = httpx.get(live_site.url + path, follow_redirects=False)
+    assert answer.status_code in {401, 404}
+    assert "location" not in answer.headers
 
 
 def policy() -> dict[str, dict[str, str]]:
