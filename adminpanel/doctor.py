@@ -42,7 +42,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What the database said. ``error`` is set when it said nothing; schema facts are PostgreSQL's."""
+    """What the database said. ``error`` says why it said nothing, if so; schema facts are PostgreSQL's."""
 
     vendor: str
     host: str = ""
@@ -155,7 +155,7 @@ def judge_services(conf: Configuration) -> Iterator[Finding]:
 def judge_database(database: Database, *, debug: bool) -> Iterator[Finding]:
     """Reachable, migrated, in its own schema, and closed to the roles of a hosted Data API."""
     if database.error:
-        yield Finding(Level.MISSING, "Database", f"does not answer: {database.error}")
+        yield Finding(Level.MISSING, "Database", database.error)
         return
     if database.vendor == "sqlite" and not debug:
         text = "is SQLite: right for one machine and a few people, and gone with its disk. Use PostgreSQL for more."
@@ -175,7 +175,9 @@ def judge_database(database: Database, *, debug: bool) -> Iterator[Finding]:
 
 def judge_exposure(database: Database) -> Iterator[Finding]:
     """PostgreSQL alone: search path, encryption on the way, and who else may read."""
-    if database.current_schema != database.schema:
+    if not database.current_schema and database.pending:
+        yield Finding(Level.OK, "Schema", f"{database.schema} is made by the migrations.")
+    elif database.current_schema != database.schema:
         where = database.current_schema or "no schema at all"
         text = f"the session works in {where}, not in {database.schema}: give the role that search_path."
         yield Finding(Level.UNSAFE, "Schema", text)

@@ -9,7 +9,6 @@ import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 from django.utils.timezone import now
 
@@ -21,6 +20,7 @@ from billing.models import Payment
 from chat.models import AIModel
 from chat.upstreams import OPENROUTER, Upstream, upstreams
 from oneai import env
+from oneai.kit import diagnosis
 from oneai.kit.http import HTTPFailure, fetch_json
 from quotas.models import Hold, LedgerCheck
 
@@ -61,13 +61,12 @@ def look_at_database() -> Database:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        executor = MigrationExecutor(connection)
-        pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        pending = diagnosis.pending_migrations()
         if connection.vendor != "postgresql":
             return Database(**known, pending=pending)
         return Database(**known, pending=pending, **_exposure())
     except DatabaseError as error:
-        return Database(**known, error=_first_line(error))
+        return Database(**known, error=diagnosis.why_away() or f"does not answer: {_first_line(error)}")
 
 
 def _exposure() -> dict[str, Any]:

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -23,7 +22,7 @@ from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from oneai.kit import metrics, reports
+from oneai.kit import diagnosis, metrics, reports
 from oneai.kit.connections import connections
 from oneai.kit.drf import as_refusal
 from oneai.kit.errors import Refusal
@@ -84,8 +83,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if not _migrated:
-            executor = MigrationExecutor(connection)
-            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            if diagnosis.pending_migrations():
                 return JsonResponse({"status": "unavailable", "reason": "migrations are missing"}, status=503)
             _migrated = True
     except Exception:

@@ -46,6 +46,10 @@ def main() -> int:
     except Exception as error:  # a wrong setting or a missing package: its own words are enough
         print(error, file=sys.stderr)
         return 1
+    from oneai.kit import diagnosis
+
+    if why := diagnosis.why_away():  # it may come back: until then every page says 503
+        print(f"The database {why} The site starts all the same, and waits for it.", file=sys.stderr)
     sys.stdout.flush()
     os.execve(line[0], line, environment)
     raise AssertionError("execve does not return")

@@ -92,6 +92,7 @@ def test_payments_for_tests_on_a_machine_of_ones_own_are_no_alarm(imitated: bool
         (replace(HEALTHY, database=Database("sqlite")), Level.UNSAFE, "Database"),
         (with_database(error="connection refused"), Level.MISSING, "Database"),
         (with_database(pending=2), Level.MISSING, "Migrations"),
+        (with_database(pending=77, current_schema=""), Level.MISSING, "Migrations"),
         (with_database(current_schema="public"), Level.UNSAFE, "Schema"),
         (with_database(sslmode="prefer"), Level.UNSAFE, "The way to the database"),
         (with_database(tables_without_rls=("users",)), Level.UNSAFE, "Data API"),
