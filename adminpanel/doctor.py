@@ -11,13 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from django.http.request import validate_host
+
 from adminpanel.doctor_findings import Finding, Level, is_loopback
+from adminpanel.doctor_keys import Keys, judge_keys
 from adminpanel.doctor_payments import Payments, judge_payments
 
 SHORTEST_SECRET = 50
 SHORTEST_WEBHOOK_SECRET = 32
 # A worker sends mail and settles orphaned holds every second; later than this, none is at work.
 PATIENCE_SECONDS = 120
+# A worker looks at the ledger every ten minutes, and as soon as it starts.
+SIGN_SECONDS = 1500
 API_ROLES = ("anon", "authenticated", "service_role")
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 
@@ -80,6 +85,8 @@ class Facts:
     upstreams: Mapping[str, str] = field(default_factory=dict)
     static_files: int = 0
     payments: Payments | None = None  # None: off, or its tables are not there
+    keys: Keys | None = None  # None: their tables are not there
+    mail_trouble: str = ""  # what is wrong with the mail server
 
 
 def is_far(host: str) -> bool:
@@ -94,7 +101,8 @@ def is_far(host: str) -> bool:
 
 def judge_site(conf: Configuration) -> Iterator[Finding]:
     """Debugging, address, secret key, hosts."""
-    public = not is_loopback(urlsplit(conf.site_url).hostname or "")
+    host = urlsplit(conf.site_url).hostname or ""
+    public = not is_loopback(host)
     wide_open = [host for host in conf.allowed_hosts if host == "*"]
     if conf.debug and (public or wide_open or any(not is_loopback(host) for host in conf.allowed_hosts)):
         yield Finding(Level.UNSAFE, "DEBUG", "is on, and the site has a public name: errors would show its source.")
@@ -114,19 +122,19 @@ def judge_site(conf: Configuration) -> Iterator[Finding]:
         yield Finding(Level.OK, "SECRET_KEY", "is set.")
     if wide_open:
         yield Finding(Level.UNSAFE, "ALLOWED_HOSTS", "is *: anybody may invent the name of this site.")
-    if public and not conf.debug and not conf.trusted_proxies:
-        yield Finding(
-            Level.OFF,
-            "TRUSTED_PROXIES",
-            "is 0: behind a reverse proxy all visitors would share its address, and one set of limits. Set it to 1.",
-        )
+    if conf.allowed_hosts and not validate_host(f"[{host}]" if ":" in host else host, conf.allowed_hosts):
+        text = f"does not name {host}, the host of SITE_URL: every request is refused."
+        yield Finding(Level.MISSING, "ALLOWED_HOSTS", text)
+    if conf.site_url.startswith("https://") and not conf.debug and not conf.trusted_proxies:
+        text = "is 0, but TLS ends in a proxy: all visitors share its address, and one set of limits. Set it to 1."
+        yield Finding(Level.UNSAFE, "TRUSTED_PROXIES", text)
 
 
 def _absent(names: list[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
-def judge_services(conf: Configuration) -> Iterator[Finding]:
+def judge_services(conf: Configuration, mail_trouble: str = "") -> Iterator[Finding]:
     """Google, Razorpay and mail: configured, imitated, off, or set in part."""
     for title, names in conf.groups.items():
         missing = [name for name, given in names.items() if not given]
@@ -143,8 +151,10 @@ def judge_services(conf: Configuration) -> Iterator[Finding]:
         yield Finding(Level.UNSAFE, "RAZORPAY_WEBHOOK_SECRET", text)
     if "mail" in conf.imitated:
         yield Finding(Level.IMITATED, "Mail", f"goes to the sandbox's mailbox at {conf.imitated['mail']}.")
+    elif mail_trouble:
+        yield Finding(Level.MISSING, "Mail", mail_trouble)
     elif conf.mail:
-        yield Finding(Level.OK, "Mail", "is configured.")
+        yield Finding(Level.OK, "Mail", "is configured, and its server answers.")
     else:
         yield Finding(Level.MISSING, "Mail", "can't be sent: EMAIL_URL is not set, so nobody can confirm an address.")
     yield Finding(Level.OK, "PLATFORM_DAILY_USD", f"is {conf.daily_usd} USD for all users together.")
@@ -231,19 +241,22 @@ def judge_work(facts: Facts) -> Iterator[Finding]:
             )
             if seconds is not None and seconds > PATIENCE_SECONDS
         ]
+        seen = facts.work.ledger_checked_seconds
         if late:
             yield Finding(Level.MISSING, "Worker", f"{' and '.join(late)}: start `python manage.py worker`.")
+        elif seen is None or seen > SIGN_SECONDS:
+            since = "in the last day" if seen is None else f"for {seen / 60:.0f} minutes"
+            yield Finding(Level.MISSING, "Worker", f"none was at work {since}: start `python manage.py worker`.")
         else:
-            yield Finding(Level.OK, "Worker", "nothing has waited for it too long.")
+            yield Finding(Level.OK, "Worker", "was at work lately, and nothing has waited for it too long.")
         if facts.work.dead_mails:
             text = f"{facts.work.dead_mails} could not be delivered after every try; see the outbox in the admin."
             yield Finding(Level.MISSING, "Mail", text)
         if facts.work.ledger_differences:
             text = f"does not add up in {facts.work.ledger_differences} places: run `python manage.py audit_ledger`."
             yield Finding(Level.UNSAFE, "Ledger", text)
-        elif facts.work.ledger_checked_seconds is not None:
-            minutes = facts.work.ledger_checked_seconds / 60
-            yield Finding(Level.OK, "Ledger", f"adds up; last looked at {minutes:.0f} minutes ago.")
+        elif seen is not None:
+            yield Finding(Level.OK, "Ledger", f"adds up; last looked at {seen / 60:.0f} minutes ago.")
         if facts.work.sells_unnamed:
             text = "is not named: invoices have the site's name and no tax. Say who sells on the desk, under Sellers."
             yield Finding(Level.MISSING, "The seller", text)
@@ -265,8 +278,9 @@ def judge(facts: Facts) -> list[Finding]:
     parts: Iterable[Iterable[Finding]] = (
         judge_site(facts.configuration),
         judge_database(facts.database, debug=facts.configuration.debug),
+        judge_keys(facts.keys),
         judge_upstreams(facts),
-        judge_services(facts.configuration),
+        judge_services(facts.configuration, facts.mail_trouble),
         judge_payments(facts.payments),
         judge_work(facts),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.db import DatabaseError, connection
 from django.db.models import Max
 from django.utils.timezone import now
 
+from accounts import outbox
 from accounts.models import OutgoingMail
 from adminpanel.doctor import API_ROLES, Configuration, Database, Facts, Work
+from adminpanel.doctor_key_probes import look_at_keys
 from adminpanel.doctor_payment_probes import look_at_payments
 from billing import sellers
 from billing.models import Payment
@@ -161,6 +164,24 @@ def look_at_redis() -> str | None:
     return ""
 
 
+def look_at_mail() -> str:
+    """What is wrong with the mail server of EMAIL_URL; empty when it takes connections, or none is set."""
+    if not settings.EMAIL_URL:
+        return ""
+    try:
+        server = outbox.mail_server()
+    except ImproperlyConfigured as error:
+        return f"can't be sent: {error}."
+    port = int(server.port or 25)
+    try:
+        socket.create_connection((server.host, port), timeout=SECONDS).close()
+    except socket.gaierror:
+        return f"can't be sent: no host {server.host} is known, which EMAIL_URL names."
+    except OSError as error:
+        return f"can't be sent: {server.host}:{port} of EMAIL_URL does not answer ({error.strerror or error})."
+    return ""
+
+
 def count_static_files() -> int:
     root = settings.STATIC_ROOT
     return (
@@ -178,5 +199,7 @@ def examine() -> Facts:
         redis_error=look_at_redis(),
         upstreams=look_at_upstreams(),
         static_files=count_static_files(),
+        keys=None if database.error else look_at_keys(),
+        mail_trouble=look_at_mail(),
         payments=look_at_payments(database_answers=not (database.error or database.pending)),
     )

@@ -60,6 +60,17 @@ class _Sum:
     granted: int = 0
 
 
+def macs(entry: LedgerEntry, head: str, keys: Iterable[bytes]) -> list[str]:
+    """What the entry after ``head`` may carry, by each of ``keys``."""
+    return [
+        chain.link(
+            key, head, entry.user_id, entry.seq, entry.at, entry.kind, entry.counter_id, entry.hold_id,
+            entry.held_delta, entry.used_delta, entry.overrun_delta, entry.limit_after, entry.source_key,
+        )
+        for key in keys
+    ]  # fmt: skip
+
+
 class _Replay:
     """One account, read under its lock."""
 
@@ -101,15 +112,9 @@ class _Replay:
             if entry.seq != seq:
                 self.differs("chain.sequence", entry.id, entry.seq, seq)
                 seq = entry.seq
-            macs = [
-                chain.link(
-                    key, head, self.account.pk, entry.seq, entry.at, entry.kind, entry.counter_id, entry.hold_id,
-                    entry.held_delta, entry.used_delta, entry.overrun_delta, entry.limit_after, entry.source_key,
-                )
-                for key in keys
-            ]  # fmt: skip
-            if entry.mac not in macs:
-                self.differs("chain.mac", entry.id, entry.mac, macs[0])
+            good = macs(entry, head, keys)
+            if entry.mac not in good:
+                self.differs("chain.mac", entry.id, entry.mac, good[0])
             head = entry.mac
             self._apply(entry)
         self.differs("account.chain_head", self.account.pk, self.account.chain_head, head)

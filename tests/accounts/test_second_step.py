@@ -16,6 +16,8 @@ from pytest_django.fixtures import Settings
 
 from accounts import second_step, standing
 from accounts.models import AttemptWindow, User
+from adminpanel.doctor_key_probes import look_at_keys
+from adminpanel.doctor_keys import judge_keys
 from oneai.kit import sealing
 from tests.accounts.people import PASSWORD, Google, make, sign_in, who
 
@@ -117,6 +119,8 @@ def test_the_key_of_an_app_is_sealed_and_opened_by_every_listed_key(settings: Se
     settings.FIELD_ENCRYPTION_KEYS = ["new"]
     with pytest.raises(ValueError, match="no key"):
         sealing.unseal(kept)
+    (finding,) = (one for one in judge_keys(look_at_keys()) if "does not open" in one.text)
+    assert finding.needs_action
 
 
 def test_setting_up_and_switching_off_ask_for_the_password_again() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from adminpanel.doctor import Configuration, Database, Facts, Work, judge
 from adminpanel.doctor_findings import Finding, Level
+from adminpanel.doctor_keys import Keys
 from adminpanel.doctor_payments import Payments
 
 GOOGLE = {"GOOGLE_CLIENT_ID": True, "GOOGLE_CLIENT_SECRET": True}
@@ -32,10 +33,11 @@ POSTGRES = Database(
     current_schema="oneai",
     api_roles=("anon", "authenticated"),
 )
+WORK = Work(ledger_checked_seconds=60, models=3)
 HEALTHY = Facts(
     configuration=PRODUCTION,
     database=POSTGRES,
-    work=Work(models=3),
+    work=WORK,
     redis_error="",
     upstreams={"openrouter": ""},
     static_files=20,
@@ -56,6 +58,14 @@ def with_payments(**changes: Any) -> Facts:
 
 def with_settings(**changes: Any) -> Facts:
     return replace(HEALTHY, configuration=replace(PRODUCTION, **changes))
+
+
+def at_work(**changes: Any) -> Facts:
+    return replace(HEALTHY, work=replace(WORK, **changes))
+
+
+def with_keys(**found: Any) -> Facts:
+    return replace(HEALTHY, keys=Keys(**found))
 
 
 def with_database(**changes: Any) -> Facts:
@@ -85,6 +95,12 @@ def test_payments_for_tests_on_a_machine_of_ones_own_are_no_alarm(imitated: bool
         (with_settings(site_url="http://chat.example.com"), Level.UNSAFE, "SITE_URL"),
         (with_settings(secret_key_length=49), Level.UNSAFE, "SECRET_KEY"),
         (with_settings(allowed_hosts=("*",)), Level.UNSAFE, "ALLOWED_HOSTS"),
+        (with_settings(allowed_hosts=("example.com",)), Level.MISSING, "ALLOWED_HOSTS"),
+        (with_settings(trusted_proxies=0), Level.UNSAFE, "TRUSTED_PROXIES"),
+        (with_keys(entries=9, unverified_entries=4), Level.UNSAFE, "SECRET_KEY"),
+        (with_keys(sealed=2, unopened=1), Level.UNSAFE, "FIELD_ENCRYPTION_KEYS"),
+        (with_keys(field_key_lengths=(44, 5)), Level.UNSAFE, "FIELD_ENCRYPTION_KEYS"),
+        (replace(HEALTHY, mail_trouble="can't be sent: no host is known."), Level.MISSING, "Mail"),
         (with_settings(mail=False), Level.MISSING, "Mail"),
         (with_settings(groups={"Google": GOOGLE | {"GOOGLE_CLIENT_SECRET": False}}), Level.MISSING, "Google"),
         (with_settings(groups={"Razorpay": RAZORPAY | {"RAZORPAY_KEY_ID": True}}), Level.MISSING, "Razorpay"),
@@ -99,12 +115,30 @@ def test_payments_for_tests_on_a_machine_of_ones_own_are_no_alarm(imitated: bool
         (with_database(readable_by_api_roles=("users",)), Level.UNSAFE, "Data API"),
         (replace(HEALTHY, upstreams={}), Level.MISSING, "Upstream"),
         (replace(HEALTHY, upstreams={"openrouter": "refuses the key"}), Level.MISSING, "Upstream openrouter"),
-        (replace(HEALTHY, work=Work()), Level.MISSING, "Models"),
-        (replace(HEALTHY, work=Work(models=1, oldest_mail_seconds=121)), Level.MISSING, "Worker"),
-        (replace(HEALTHY, work=Work(models=1, oldest_hold_seconds=121)), Level.MISSING, "Worker"),
-        (replace(HEALTHY, work=Work(models=1, dead_mails=1)), Level.MISSING, "Mail"),
-        (replace(HEALTHY, work=Work(models=1, ledger_differences=1)), Level.UNSAFE, "Ledger"),
-        (replace(HEALTHY, work=Work(models=1, sells_unnamed=True)), Level.MISSING, "The seller"),
+        (at_work(models=0), Level.MISSING, "Models"),
+        (at_work(ledger_checked_seconds=None), Level.MISSING, "Worker"),
+        (at_work(ledger_checked_seconds=1501), Level.MISSING, "Worker"),
+        (
+            at_work(oldest_mail_seconds=121),
+            Level.MISSING,
+            "Worker",
+        ),
+        (
+            at_work(oldest_hold_seconds=121),
+            Level.MISSING,
+            "Worker",
+        ),
+        (at_work(dead_mails=1), Level.MISSING, "Mail"),
+        (
+            at_work(ledger_differences=1),
+            Level.UNSAFE,
+            "Ledger",
+        ),
+        (
+            at_work(sells_unnamed=True),
+            Level.MISSING,
+            "The seller",
+        ),
         (replace(HEALTHY, redis_error="connection refused"), Level.MISSING, "Redis"),
         (replace(HEALTHY, static_files=0), Level.MISSING, "Static files"),
         (with_payments(trouble="it refuses the key."), Level.MISSING, "Razorpay's answer"),

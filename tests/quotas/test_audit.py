@@ -9,7 +9,9 @@ import pytest
 from django.db.models import F
 from pytest_django import Settings
 
-from quotas import grants
+from adminpanel.doctor_key_probes import look_at_keys
+from adminpanel.doctor_keys import judge_keys
+from quotas import glance, grants
 from quotas.audit import replay, replay_platform
 from quotas.models import Grant, Hold, LedgerEntry, PlatformCounter, QuotaAccount, QuotaCounter, UsageRecord
 from tests.quotas.using import Purse
@@ -114,3 +116,15 @@ def test_entries_of_a_former_secret_key_are_accepted_only_while_it_is_listed(pur
     settings.SECRET_KEY_FALLBACKS = [former]
     purse.admit()
     assert replay(purse.id) == []
+
+
+def test_a_glance_tells_that_a_part_of_the_ledger_has_another_secret_key(purse: Purse, settings: Settings) -> None:
+    purse.admit()
+    looked, unverified = glance.look()
+    assert (looked > 1, unverified) == (True, 0)
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another secret, at least fifty characters long, for tests"
+    purse.admit()
+    assert glance.look() == (looked, 1)  # the newest entry is of the present one
+    assert "SECRET_KEY" in {finding.subject for finding in judge_keys(look_at_keys()) if finding.needs_action}
+    settings.SECRET_KEY_FALLBACKS = [former]
+    assert glance.look() == (looked, 0)
