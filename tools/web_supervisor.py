@@ -32,11 +32,19 @@ SEND_BUFFER: Final = 128 * 1024  # bytes; the kernel takes up to twice as many
 SERVING, LIVING, LEAVING = b"r", b".", b"l"
 
 
-def say(event: str, **fields: object) -> None:
+def say(event: str, level: str = "info", **fields: object) -> None:
     """A line of the log, in the form of all others."""
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    line = {"event": event, **fields, "level": "info", "logger": "supervisor", "timestamp": at}
+    line = {"event": event, **fields, "level": level, "logger": "supervisor", "timestamp": at}
     print(json.dumps(line), file=sys.stderr, flush=True)
+
+
+def say_ended(pid: int, status: int, *, leaving: bool) -> None:
+    """One that was to leave has left, by itself or by the TERM that it was sent; any other end is a failure."""
+    if leaving and status in {0, -signal.SIGTERM}:
+        say("process_left", pid=pid)
+    else:
+        say("process_ended", "warning", pid=pid, status=status)
 
 
 @dataclass(eq=False)
@@ -159,11 +167,11 @@ class Supervisor:
         self.workers.remove(worker)
         if worker in self.to_renew:
             self.to_renew.remove(worker)
-        say("process_ended", pid=worker.process.pid, status=status)
+        say_ended(worker.process.pid, status, leaving=worker.leaving)
         if worker.serving or worker.leaving:
             return
         if self.to_renew:
-            say("renewal_given_up", reason="the new process did not start; the others stay")
+            say("renewal_given_up", "warning", reason="the new process did not start; the others stay")
             self.to_renew = []
         self.failures += 1
         self.start_after = time.monotonic() + min(2.0 ** (self.failures - 1), 30.0)
@@ -176,7 +184,7 @@ class Supervisor:
     def _tend(self) -> None:
         for worker in self.workers:
             if why := worker.overdue:
-                say("process_killed", pid=worker.process.pid, reason=why)
+                say("process_killed", "warning", pid=worker.process.pid, reason=why)
                 worker.process.kill()
                 worker.since = time.monotonic()
         if self.stopping:

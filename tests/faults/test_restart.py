@@ -190,6 +190,8 @@ def test_a_process_that_is_killed_is_replaced_and_one_that_cannot_start_ends_a_r
     secret.write_text("too short")
     os.kill(site.web_pid, signal.SIGHUP)
     asyncio.run(until(lambda: "renewal_given_up" in site.log(), 60, "the new process does not start"))
+    (line,) = (line for line in site.log().splitlines() if "renewal_given_up" in line)
+    assert '"level": "warning"' in line
     assert site.ready()
     assert old[1] in workers(site)
     assert len(workers(site)) == 2

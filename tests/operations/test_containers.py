@@ -139,3 +139,13 @@ def test_new_secrets_are_what_compose_asks_for_and_are_never_replaced(tmp_path: 
     assert second == []
     assert len((tmp_path / "secret_key").read_text()) >= 50
     assert (tmp_path / "postgres_password").read_text() in (tmp_path / "database_url").read_text()
+
+
+def test_the_proxy_waits_longer_than_a_restart_takes_and_drops_idle_connections_before_the_site_does() -> None:
+    text = (ROOT / "deploy" / "Caddyfile").read_text(encoding="utf-8")
+    seconds = {name: int(value) for name, value in re.findall(r"^\s*(lb_try_duration|keepalive) (\d+)s$", text, re.M)}
+    web_worker = (ROOT / "tools" / "web_worker.py").read_text(encoding="utf-8")
+    found = re.findall(r"^(\w+_SECONDS): Final = ([\d.]+)", web_worker, re.M)
+    of_the_site = {name: float(value) for name, value in found}
+    assert seconds["lb_try_duration"] > of_the_site["GRACEFUL_SECONDS"] + 10
+    assert seconds["keepalive"] < of_the_site["KEEP_ALIVE_SECONDS"]

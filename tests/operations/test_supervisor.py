@@ -1,5 +1,6 @@
 """The supervisor of `make run`: what it starts ends with it, whoever ends first."""
 
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tools import web_supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -122,3 +125,20 @@ def test_a_busy_port_is_named_and_nothing_is_started() -> None:
     assert done.returncode == 1
     assert f"Port {port}, wanted for the site, is in use" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("leaving", "status", "event"),
+    [
+        (True, 0, "process_left"),
+        (True, -15, "process_left"),
+        (True, -9, "process_ended"),
+        (False, -15, "process_ended"),
+    ],
+)
+def test_a_web_process_that_leaves_as_it_was_told_is_no_failure(
+    capsys: pytest.CaptureFixture[str], leaving: bool, status: int, event: str
+) -> None:
+    web_supervisor.say_ended(7, status, leaving=leaving)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["level"]) == (event, "info" if event == "process_left" else "warning")

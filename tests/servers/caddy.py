@@ -15,7 +15,6 @@ SHIPPED = ROOT / "deploy" / "Caddyfile"
 # What only a machine with a name on the internet has: a port for administration, certificates from outside.
 ELSEWHERE = "admin 127.0.0.1:2019"
 HERE = "admin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tlocal_certs"
-BACKEND = "reverse_proxy web:8000 {"
 
 
 class NoCaddy(RuntimeError):
@@ -43,13 +42,12 @@ class Caddy:
     def start(self, backends: Sequence[int]) -> None:
         """Start in front of sites on these loopback ports, and wait until it listens. Raises ServerDied."""
         text = SHIPPED.read_text(encoding="utf-8")
-        assert text.count(ELSEWHERE) == 1 and text.count(BACKEND) == 1, "the Caddyfile has changed its shape"
-        to = " ".join(f"127.0.0.1:{port}" for port in backends)
-        text = text.replace(ELSEWHERE, HERE).replace(BACKEND, f"reverse_proxy {to} {{")
-        (self.folder / "Caddyfile").write_text(text, encoding="utf-8")
+        assert text.count(ELSEWHERE) == 1, "the Caddyfile has changed its shape"
+        (self.folder / "Caddyfile").write_text(text.replace(ELSEWHERE, HERE), encoding="utf-8")
+        named = {"SITE_URL": self.url, "UPSTREAM": " ".join(f"127.0.0.1:{port}" for port in backends)}
         self._server = ServerProcess(
             [self._program, "run", "--config", str(self.folder / "Caddyfile"), "--adapter", "caddyfile"],
-            env=os.environ | {"SITE_URL": self.url, "XDG_DATA_HOME": str(self.folder), "HOME": str(self.folder)},
+            env=os.environ | named | {"XDG_DATA_HOME": str(self.folder), "HOME": str(self.folder)},
             log_path=self.folder / "log",
             folder=self.folder,
             remove=[self.folder],
