@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -27,6 +28,12 @@ def test_create_user_prints_the_id_of_somebody_who_can_sign_in() -> None:
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.subject_id, entry.target) == ("user.created", user.pk, "asha@example.com")
     assert PASSWORD not in json.dumps(entry.details)
+
+
+def test_create_user_takes_a_password_that_is_not_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO(f"{PASSWORD}\n"))
+    command("create_user", "asha@example.com", "--verified", "--password")
+    assert sign_in(Client(), "asha@example.com").status_code == 302
 
 
 def test_create_user_as_json_names_the_role() -> None:

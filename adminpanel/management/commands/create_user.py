@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from getpass import getpass
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -15,7 +17,18 @@ from django.db import IntegrityError, transaction
 from accounts import audit
 from accounts.models import Role, User
 
+ASK = ""
 PLANS = ("free", "plus", "pro", "team")
+
+
+def asked() -> str:
+    """A password that nobody else can read in the list of processes or in the shell's history."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass("Password: ")
+    if getpass("Once more: ") != password:
+        raise CommandError("The two are not the same.")
+    return password
 
 
 class Command(BaseCommand):
@@ -23,7 +36,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
-        parser.add_argument("--password", help="checked by the site's rules")
+        asks = "checked by the site's rules; without a value it is asked for, or read from standard input"
+        parser.add_argument("--password", nargs="?", const=ASK, help=asks)
         parser.add_argument("--name", default="")
         parser.add_argument("--plan", choices=PLANS, default="free")
         parser.add_argument("--verified", action="store_true", help="the address needs no confirmation")
@@ -54,7 +68,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(found) if options["json"] else str(user.pk))
 
     def _make(self, email: str, options: dict[str, Any]) -> User:
-        password: str | None = options["password"]
+        password: str | None = asked() if options["password"] == ASK else options["password"]
         if len(options["name"]) > 150:
             raise CommandError("The name has more than 150 characters.")
         if password is not None:
