@@ -1,7 +1,7 @@
 """Write the files that docker-compose.yml takes secrets from, for what is not there yet.
 
 Nothing that exists is changed, so it is safe to repeat. Files for keys of others (OpenRouter,
-Google, Razorpay, mail) are made empty: an empty secret counts as unset. Run it with any Python 3.
+Google, Razorpay, mail) and for former keys are made empty: an empty secret counts as unset. Run it with any Python 3.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent / "secrets"
 GENERATED = ("secret_key", "metrics_token", "postgres_password")
 KEYS = ("field_encryption_keys", "jwt_signing_keys")  # 32 bytes in URL-safe base64 each
-FROM_OTHERS = (
+EMPTY = (
+    "secret_key_fallbacks",
     "openrouter_api_key",
     "google_client_secret",
     "razorpay_key_secret",
@@ -44,7 +45,7 @@ def make(folder: Path) -> list[str]:
     password = (folder / "postgres_password").read_text(encoding="utf-8").strip()
     if write(folder, "database_url", f"postgresql://oneai:{password}@postgres:5432/oneai"):
         made.append("database_url")
-    return made + [name for name in FROM_OTHERS if write(folder, name, "")]
+    return made + [name for name in EMPTY if write(folder, name, "")]
 
 
 if __name__ == "__main__":
