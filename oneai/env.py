@@ -155,7 +155,7 @@ def database(name: str) -> dict[str, object]:
         entry = dict(_environ.db_url_config(value))
     except Exception as error:  # the library raises many kinds, and none names the setting
         raise ImproperlyConfigured(wanted) from error
-    if not entry.get("NAME"):
+    if not parts.path.strip("/"):
         raise ImproperlyConfigured(f"{name} names no database: it must end with /name")
     return entry
 
