@@ -8,15 +8,23 @@ from accounts.models import User
 from billing import allowing, subscriptions
 from billing.models import Subscription, Trial
 from oneai.kit.clock import now
-from oneai.kit.derived import keyed_hash
+from oneai.kit.derived import former_hashes, keyed_hash
 
 
 def identities(user: User) -> list[str]:
     """The hashes that a person is known by: their Google account, and their mail address without its variants."""
-    found = [keyed_hash("trial", f"mail:{plain_address(user.email)}")]
-    if user.google_id:
-        found.append(keyed_hash("trial", f"google:{user.google_id}"))
-    return found
+    return [keyed_hash("trial", name) for name in _names(user)]
+
+
+def _names(user: User) -> list[str]:
+    google = [f"google:{user.google_id}"] if user.google_id else []
+    return [f"mail:{plain_address(user.email)}", *google]
+
+
+def _is_known(user: User) -> bool:
+    """Whether the person has had a trial by any account, as it was noted under this SECRET_KEY or a former one."""
+    formers = [each for name in _names(user) for each in former_hashes("trial", name)]
+    return Trial.objects.filter(identity__in=[*identities(user), *formers]).exists()
 
 
 def plain_address(email: str) -> str:
@@ -32,7 +40,7 @@ def may_try(user: User) -> bool:
     """Whether the person is known by a verified address or by Google, and never tried a plan nor paid for one."""
     if not user.google_id and not EmailAddress.objects.filter(user=user, verified=True).exists():
         return False
-    return not Trial.objects.filter(identity__in=identities(user)).exists() and not _has_had_a_plan(user)
+    return not _is_known(user) and not _has_had_a_plan(user)
 
 
 def _has_had_a_plan(user: User) -> bool:
@@ -49,7 +57,7 @@ def begin(row: Subscription) -> bool:
     if row.starts_at is None or row.starts_at <= now() or "tried" in row.metadata:
         return False
     user, at = row.user, now()
-    taken = _has_had_a_plan(user)
+    taken = _is_known(user) or _has_had_a_plan(user)
     for identity in identities(user):
         _, new = Trial.objects.get_or_create(
             identity=identity, defaults={"user": user, "plan": row.plan.code, "ends_at": row.starts_at}

@@ -13,6 +13,8 @@ from accounts import apikeys, leaks, team_invitations, tokens
 from accounts.authentication import authenticate
 from accounts.claims import Claim, Standing, standings
 from accounts.models import TeamInvitation
+from billing import trials
+from billing.models import Trial
 from chat import sharing
 from chat.models import SharedSnapshot
 from oneai.kit import clock, sealing
@@ -111,3 +113,14 @@ def test_links_of_shares_and_invitations_go_on(rotate: Rotate) -> None:
     rotate()
     assert link and sharing.url_of(shared) == link
     assert team_invitations.look(guest, token).email == guest.email
+
+
+def test_who_has_had_a_trial_has_had_it_under_the_new_secret_too(rotate: Rotate, settings: Settings) -> None:
+    (identity,) = trials.identities(make("asha.rao+trial@example.com"))
+    Trial.objects.create(identity=identity, plan="plus", ends_at=clock.now())  # the account is gone
+    again = make("asha.rao@example.com")
+    assert not trials.may_try(again)
+    rotate()
+    assert not trials.may_try(again)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert trials.may_try(again), "which is why the former one stays listed"
