@@ -16,7 +16,7 @@ from django.http import (
     JsonResponse,
 )
 from django.http.response import HttpResponseBase
-from django.urls import is_valid_path
+from django.urls import Resolver404, is_valid_path
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
@@ -114,7 +114,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404; to the page of the same address without its last slash, where there is one."""
     page = request.path.rstrip("/")
-    if page != request.path and request.method in {"GET", "HEAD"} and not is_api(request.path) and is_valid_path(page):
+    no_route = isinstance(exception, Resolver404) and page != request.path  # a view that finds nothing means it
+    if no_route and request.method in {"GET", "HEAD"} and not is_api(request.path) and is_valid_path(page):
         query = request.META.get("QUERY_STRING", "")
         # Two slashes in front would name another host.
         return HttpResponsePermanentRedirect(escape_leading_slashes(quote(page)) + (f"?{query}" if query else ""))
