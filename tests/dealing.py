@@ -11,6 +11,8 @@ import pytest
 # A test that has none of these and no django_db mark can't tell one database from the other.
 # Fixtures of a whole site. What stands on one takes processes and seconds: each module's runs on one of two databases.
 SITES = {"live_site", "own_site", "fresh_site", "site", "page", "browser"}
+# What is here asks databases for nothing that one does otherwise than the other: ordinary rows, by Django's own ways.
+ORDINARY = ("tests/accounts/", "tests/adminpanel/", "tests/content/", "tests/kit/", "tests/operations/")
 USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 
 
@@ -23,7 +25,7 @@ def left_to_the_other(item: pytest.Item, kind: str) -> bool:
         return kind == "postgresql"
     if item.get_closest_marker("slow") or item.get_closest_marker("faults"):
         return kind == "sqlite"
-    if not SITES & set(getattr(item, "fixturenames", ())):
+    if not SITES & set(getattr(item, "fixturenames", ())) and not item.nodeid.startswith(ORDINARY):
         return False
     return kind != ("postgresql", "sqlite")[zlib.crc32(item.nodeid.partition("::")[0].encode()) % 2]
 

@@ -40,32 +40,42 @@ def crowd(alice: User) -> Conversation:
     return talk
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/conversations?limit=100",
-        "/api/conversations?archived=0&sort=-last_message_at",
-        "/api/conversations?q=t5",
-        "/api/conversations/{id}",
-        "/api/conversations/{id}/messages",
-        "/api/conversations/{id}/messages?q=message",
-        "/api/conversations/{id}/messages?tree=1",
-        "/api/chat/history",
-        "/api/chat/history?from=2026-01-01&q=message",
-        "/api/chat/history?conversation={id}",
-    ],
-)
-def test_a_list_reads_by_an_index(crowd: Conversation, as_alice: Api, path: str) -> None:
+PATHS = [
+    "/api/conversations?limit=100",
+    "/api/conversations?archived=0&sort=-last_message_at",
+    "/api/conversations?q=t5",
+    "/api/conversations/{id}",
+    "/api/conversations/{id}/messages",
+    "/api/conversations/{id}/messages?q=message",
+    "/api/conversations/{id}/messages?tree=1",
+    "/api/chat/history",
+    "/api/chat/history?from=2026-01-01&q=message",
+    "/api/chat/history?conversation={id}",
+]
+
+
+def test_lists_read_by_an_index(crowd: Conversation, as_alice: Api) -> None:
+    found = {path: whole_tables(as_alice, path.format(id=crowd.pk)) for path in PATHS}  # the crowd takes seconds
+    assert {path: plans for path, plans in found.items() if plans} == {}
+
+
+def whole_tables(asker: Api, path: str) -> list[str]:
+    """The plans of the statements behind an answer that read all of a table; at least one statement was looked at."""
     with CaptureQueriesContext(connection) as captured:
-        assert as_alice.get(path.format(id=crowd.pk)).status_code == 200
+        assert asker.get(path).status_code == 200
     explain = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
-    looked_at = 0
+    looked_at, found = 0, []
     for query in captured.captured_queries:
         if not re.match(r"SELECT|WITH", query["sql"]) or not re.search(r"chat_messages|conversations", query["sql"]):
             continue
         with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                # As on disks without a head, and hosted ones: by the default a table this small is read whole.
+                cursor.execute("SET LOCAL random_page_cost = 1.1")
             cursor.execute(explain + query["sql"])
             plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
-        assert not WHOLE.search(plan), f"{query['sql']}\n{plan}"
+        if WHOLE.search(plan):
+            found.append(f"{query['sql']}\n{plan}")
         looked_at += 1
     assert looked_at
+    return found
