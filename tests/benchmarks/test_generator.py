@@ -44,6 +44,7 @@ async def test_whole_answers_are_counted_whole(streaming: bool, delay_ms: int) -
     assert len(outcome.first_ns) == len(outcome.total_ns) == 12
 
 
+@pytest.mark.slow
 async def test_the_bare_relay_passes_everything_on() -> None:
     async with upstream() as port:
         relay = await byteproxy.serve(0, port)
@@ -86,6 +87,7 @@ async def test_swapped_chunks_are_seen() -> None:
     assert outcome.complaints == {"chunks out of order": 3}
 
 
+@pytest.mark.slow
 async def test_a_delay_put_in_between_is_found_in_the_lag() -> None:
     def late(number: int, text: bytes) -> bytes:
         """As if the chunk had been sent 40 ms before it went out."""
@@ -99,6 +101,7 @@ async def test_a_delay_put_in_between_is_found_in_the_lag() -> None:
     assert percentile(outcome.lags_ns, 0.5) >= DELAY_NS / 1e6
 
 
+@pytest.mark.slow
 async def test_a_relay_that_holds_bytes_back_shows_as_lag_and_as_first_token_latency() -> None:
     """The lag is measured over real sockets: a relay that waits 40 ms with each piece adds just that."""
     async with upstream() as port:
@@ -122,6 +125,7 @@ async def test_a_relay_that_holds_bytes_back_shows_as_lag_and_as_first_token_lat
     assert outcome.first_ns[0] >= DELAY_NS
 
 
+@pytest.mark.slow
 async def test_refusals_and_lost_connections_are_complaints_not_answers() -> None:
     async with upstream() as port:
         refused = await ask(port, Load("nobody/knows-it", 10, 2, 4))

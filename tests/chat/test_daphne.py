@@ -106,6 +106,7 @@ def test_what_is_open_ends_with_its_key(daphne: Daphne, live_site: Site, chat: C
     print(f"ended after {time.monotonic() - ended:.1f} s")
 
 
+@pytest.mark.slow
 def test_told_to_stop_it_lets_answers_end_before_it_goes(live_site: Site, chat: Chat) -> None:
     server = Daphne(live_site)
     server.start()

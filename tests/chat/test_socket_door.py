@@ -115,6 +115,7 @@ def test_a_refused_handshake_has_the_headers_of_every_answer(live_site: Site) ->
     assert headers["cache-control"] == "no-store, private"
 
 
+@pytest.mark.slow
 def test_sockets_end_with_their_credential(live_site: Site) -> None:
     def person() -> Newcomer:
         return live_site.new_user("pro")

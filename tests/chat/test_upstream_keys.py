@@ -63,6 +63,7 @@ def test_a_new_key_in_its_file_is_used_without_a_restart(own_site: Callable[...,
     assert len(mails(site, "a key at openrouter")) == 1, "told once, however many calls were refused"
 
 
+@pytest.mark.slow
 def test_the_owner_is_told_when_little_is_left_and_again_only_after_it_was_better(
     own_site: Callable[..., Site],
 ) -> None:
@@ -90,6 +91,7 @@ def test_an_overdrawn_key_has_nothing_left() -> None:
     assert (look.state, look.remaining, look.used, look.used_today) == ("low", 0, 10_250_000_000, 500_000_000)
 
 
+@pytest.mark.slow
 def test_no_key_is_in_the_database_or_the_log(own_site: Callable[..., Site]) -> None:
     secret = "sk-or-canary-5e83b1c0"
     site = own_site(worker=False, settings={"OPENROUTER_API_KEY": f"{secret},sk-or-revoked-canary"})
@@ -104,6 +106,7 @@ def test_no_key_is_in_the_database_or_the_log(own_site: Callable[..., Site]) -> 
         assert canary not in site.log()
 
 
+@pytest.mark.slow
 def test_an_answer_is_settled_by_its_bill_whichever_key_it_came_by(own_site: Callable[..., Site]) -> None:
     site = own_site(worker=False, settings={"OPENROUTER_API_KEY": "sk-or-revoked-first,sk-or-good-second"})
     chat = Chat(site, site.new_user("team"))

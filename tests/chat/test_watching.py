@@ -69,6 +69,7 @@ def test_readers_of_the_stream_end_with_their_credential(live_site: Site, user: 
             assert again.json()["error"]["code"] == way.refused, name
 
 
+@pytest.mark.slow
 def test_completions_end_with_their_credential_and_stop_the_upstream(
     live_site: Site, user: Callable[[], Newcomer]
 ) -> None:
@@ -107,6 +108,7 @@ def test_completions_end_with_their_credential_and_stop_the_upstream(
     assert told == {name: openai.get(way.refused, way.refused) for name, way in ways.items()}
 
 
+@pytest.mark.slow
 def test_a_whole_completion_is_refused_when_its_key_is_revoked_meanwhile(
     live_site: Site, user: Callable[[], Newcomer]
 ) -> None:

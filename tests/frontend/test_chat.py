@@ -180,6 +180,7 @@ def test_a_conversation_is_renamed_and_deleted(chat: Page, live_site: Site) -> N
     assert response.status == 404
 
 
+@pytest.mark.slow
 def test_a_reader_who_scrolls_up_is_left_alone_until_they_ask(chat: Page) -> None:
     choose(chat, "sandbox/long")
     send(chat, "Write at length")

@@ -91,6 +91,7 @@ def test_keeping_one_in_mid_answer_stops_the_others(chat: Page) -> None:
     expect(chat.locator(".msg--answer")).to_have_attribute("data-status", "stopped")
 
 
+@pytest.mark.slow
 def test_a_message_sent_before_anything_was_kept_follows_the_first_that_answered(chat: Page) -> None:
     compare(chat, "sandbox/http-502", "sandbox/hello", "openai/gpt-4o-mini")
     send(chat, "Three at once")
@@ -112,6 +113,7 @@ def choose_one(page: Page, slug: str) -> None:
     page.locator(f'.option[data-id="{slug}"]').click()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("other", "status"), [("openai/gpt-4o-mini", "streaming"), ("sandbox/hello", "complete")])
 def test_a_reload_in_mid_answer_shows_every_column(chat: Page, other: str, status: str) -> None:
     compare(chat, other, "sandbox/slow")

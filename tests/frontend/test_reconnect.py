@@ -80,6 +80,7 @@ def test_a_line_that_is_cut_again_and_again_loses_and_doubles_nothing(far: Page,
     streamed_whole(far)
 
 
+@pytest.mark.slow
 def test_a_line_that_fell_silent_in_a_sleep_is_given_up_on_waking(far: Page, proxy: Proxy) -> None:
     far.clock.install()
     choose(far, "sandbox/slow")
@@ -98,6 +99,7 @@ def test_a_line_that_fell_silent_in_a_sleep_is_given_up_on_waking(far: Page, pro
     expect(answer(far)).to_have_attribute("data-status", "stopped")
 
 
+@pytest.mark.slow
 def test_offline_is_said_and_bridged(chat: Page) -> None:
     without_server_rendering(chat)
     choose(chat, "sandbox/long")
@@ -136,6 +138,7 @@ def test_a_send_that_meets_no_network_goes_once_when_it_is_back(chat: Page) -> N
     expect(chat.locator(".msg--answer")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_a_second_window_follows_an_answer_from_its_middle(chat: Page) -> None:
     choose(chat, "sandbox/slow")
     send(chat, "For two readers")

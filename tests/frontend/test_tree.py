@@ -52,6 +52,7 @@ def test_another_model_answers_and_the_next_message_keeps_its_own(chat: Page) ->
     expect(chat.locator("#model-name")).to_contain_text("hello")
 
 
+@pytest.mark.slow
 def test_an_answer_can_be_had_shorter(chat: Page) -> None:
     asked(chat, "At what length?")
     bodies: list[Any] = []
@@ -121,6 +122,7 @@ def test_ones_own_words_are_changed_and_the_old_ones_stay(chat: Page) -> None:
     expect(chat.locator(".msg")).to_have_count(4)
 
 
+@pytest.mark.slow
 def test_a_branch_is_deleted_only_after_a_second_word(chat: Page) -> None:
     asked(chat, "Stays")
     asked(chat, "Goes")
@@ -162,6 +164,7 @@ def test_what_would_change_the_thread_rests_while_an_answer_is_written(chat: Pag
     expect(chat.locator(".msg--answer").first.get_by_role("button", name="Answer again")).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_a_limit_of_nothing_is_not_told_as_used_up(
     open_page: Callable[..., tuple[Page, Watch]], live_site: Site
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_limit_of_nothing_is_not_told_as_used_up(
     expect(page.get_by_role("alert")).not_to_contain_text("used all")
 
 
+@pytest.mark.slow
 def test_a_refused_edit_leaves_a_message_that_can_be_answered_later(
     open_page: Callable[..., tuple[Page, Watch]], live_site: Site
 ) -> None:
@@ -212,6 +216,7 @@ def test_the_keys_answer_again_and_edit(chat: Page) -> None:
     expect(chat.get_by_role("textbox", name="Your message")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_another_tab_shows_what_this_one_did(chat: Page) -> None:
     asked(chat, "In two windows")
     second = chat.context.new_page()

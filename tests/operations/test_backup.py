@@ -52,6 +52,7 @@ def levels_of_the_secret(env: Mapping[str, str]) -> set[str]:
     return {finding["level"] for finding in findings if finding["subject"] == "SECRET_KEY"}
 
 
+@pytest.mark.slow
 def test_a_copy_is_whole_under_its_keys_and_is_not_under_others(
     live_site: Site, database: Databases, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def only_line(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_before_the_first_migration_a_command_says_to_migrate(database: Databases, command: list[str]) -> None:
     line = only_line(manage(database.empty(), *command))
@@ -42,6 +43,7 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 @pytest.mark.parametrize("wrong", WRONG)
 def test_what_is_wrong_with_the_way_to_the_database_is_told_apart(database: Databases, wrong: str) -> None:

@@ -70,6 +70,7 @@ def test_exactly_so_many_requests_a_minute_pass_whoever_asks_and_wherever(site: 
     assert send(chats[0]).status_code == 200
 
 
+@pytest.mark.slow
 def test_exactly_so_many_answers_run_at_once(site: Site) -> None:
     chats = unlimited(site, 3)
     set_rates(site, concurrent_generations=5, recent=[])
@@ -110,6 +111,7 @@ def window(site: Site) -> list[list[int]]:
     return list(json.loads(said.strip().splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_what_an_answer_has_not_used_is_there_for_others_once_it_is_over(site: Site) -> None:
     greedy, other = unlimited(site, 2)
     set_rates(site, tokens_per_minute=100_000, recent=[])
@@ -122,6 +124,7 @@ def test_what_an_answer_has_not_used_is_there_for_others_once_it_is_over(site: S
     set_rates(site, tokens_per_minute=None, recent=[])
 
 
+@pytest.mark.slow
 def test_what_runs_counts_with_all_it_may_use(site: Site) -> None:
     greedy, other = unlimited(site, 2)
     set_rates(site, tokens_per_minute=10_000, recent=[])
