@@ -37,7 +37,10 @@ OF_A_KIND = 2
 AVOIDED = ("/admin/logout/", "/accounts/logout/")
 LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map(link => link.href)"
 # A colour that is still on its way to the other theme's would be taken for the theme's.
-STILL = "() => Promise.all(document.getAnimations().map(one => one.finished.catch(() => {})))"
+STILL = """() => Promise.race([
+    Promise.all(document.getAnimations().map(one => one.finished.catch(() => {}))),
+    new Promise(done => setTimeout(done, 1000)),  // what turns for ever is never finished
+])"""
 # The frames around these pages are Django's own and allauth's; ours are held to fingers and windows as well.
 THEIRS = "/admin/"
 # What nothing links to, but a mail, a form or a refusal.
