@@ -30,6 +30,7 @@ def main() -> int:
     os.chdir(ROOT)
     # Without what is read from .env below: a process that is renewed reads that file itself, anew.
     environment = dict(os.environ)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oneai.settings")
     try:
         from oneai import env
 

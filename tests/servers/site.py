@@ -95,17 +95,21 @@ class Site:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
             self._web = ServerProcess(
-                ["tools/serve.py"], env=self.env | {"HOST": "127.0.0.1"}, log_path=self.log_path, forked=True
+                ["tools/serve.py"], env=self._asked() | {"HOST": "127.0.0.1"}, log_path=self.log_path, forked=True
             )
             self._web.start()
         if self._with_worker and self._worker is None:
             self.start_worker()
         self._web.wait_until(self.ready, seconds=seconds)
 
+    def _asked(self) -> dict[str, str]:
+        """The environment as an operator gives it, who has never heard of Django's own variable."""
+        return {name: value for name, value in self.env.items() if name != "DJANGO_SETTINGS_MODULE"}
+
     def start_worker(self) -> None:
         """Start the background worker alone."""
         command = ["manage.py", "worker"]
-        self._worker = ServerProcess(command, env=self.env, log_path=self.worker_log_path, forked=True)
+        self._worker = ServerProcess(command, env=self._asked(), log_path=self.worker_log_path, forked=True)
         self._worker.start()
 
     def ready(self) -> bool:
