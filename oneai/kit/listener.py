@@ -1,7 +1,8 @@
 """The server's parser of HTTP/1.1, bounded: what uvicorn's own would take in before the application sees anything.
 
 uvicorn's protocol keeps the head of a request in memory however long it becomes and however slowly
-it comes, and adds the fields that may follow a chunked body to the head that was checked before.
+it comes, and adds the fields that may follow a chunked body to the head that was checked before. It also
+closes a connection under a body that is still on its way, and the client then loses the answer.
 """
 
 from __future__ import annotations
@@ -19,8 +20,19 @@ from oneai.kit.logs import access_line
 
 HEAD_LIMIT: Final = 64 * 1024  # bytes of a head that never ended; the gate's limit for whole ones is lower
 HEAD_SECONDS: Final = 15.0
+LINGER_SECONDS: Final = 2.0
 #: Chunks of one byte have five bytes around each; more than this beside the body is no body.
 _FRAMING: Final = 16
+
+
+class _Answering:
+    """The transport as whoever answers has it: ending it leaves the client the time to read its answer."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, protocol: Protocol) -> None:
+        transport = protocol.transport
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, protocol.end
 
 
 class Protocol(HttpToolsProtocol):
@@ -31,13 +43,17 @@ class Protocol(HttpToolsProtocol):
         self._in_body = False
         self._beside_body = 0  # bytes since the head was whole (or the last request ended), less those of the body
         self._head_timer: asyncio.TimerHandle | None = None
+        self._lingers: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answering = _Answering(self)
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._lingers is not None:
+            self._lingers.cancel()
         super().connection_lost(exc)
 
     def _stop_timer(self) -> None:
@@ -47,8 +63,12 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and count what it keeps to itself."""
+        if self._lingers is not None:
+            return
         self._beside_body += len(data)
         super().data_received(data)
+        if self._lingers is not None:
+            return
         if self._in_body:
             self._stop_timer()
             if self._beside_body > HEAD_LIMIT:
@@ -68,7 +88,30 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._beside_body = 0
+        begun = self.cycle
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle is not begun:
+            self.cycle.transport = self._answering  # type: ignore[assignment]
+
+    def end(self) -> None:
+        """Close after the last answer; where the request has not been read to its end, not before the client knows.
+
+        What reaches a closed socket is answered by a reset, and a client that hears one while it sends, as
+        proxies do, drops the answer that it was given. So our side ends, and what still comes is dropped unread
+        until the client ends its own, for at most LINGER_SECONDS.
+        """
+        if self._in_body:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        if self._lingers is None and not self.transport.is_closing():
+            self._stop_timer()
+            self._lingers = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            self.pipeline.clear()
+            self.flow.resume_reading()
+            self.transport.write_eof()
 
     def on_body(self, body: bytes) -> None:
         self._beside_body -= len(body) * _FRAMING
@@ -93,7 +136,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, code: str) -> None:
         """Answer, unless an answer is on its way already, and close: nothing after this can be understood."""
         self._stop_timer()
-        if self.transport.is_closing():
+        if self._lingers is not None or self.transport.is_closing():
             return
         refusal = Refusal(code)
         request_id = new_request_id()
@@ -113,4 +156,4 @@ class Protocol(HttpToolsProtocol):
             )
             self.transport.write(head.encode() + body)
         access_line({"status": refusal.status, "request_id": request_id, "unread": True})
-        self.transport.close()
+        self._linger()

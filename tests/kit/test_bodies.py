@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Iterator
 from itertools import repeat
@@ -57,6 +58,17 @@ def test_without_any_credential_a_small_body_is_not_waited_for_either(live_site:
     with Wire(live_site, seconds=5) as wire:
         wire.send(wire.head("POST", path, [JSON, ("Content-Length", "100")]))
         assert wire.answer()[0] == 401
+
+
+@pytest.mark.parametrize("path", [HOT[0], DJANGO[0]])
+def test_whoever_is_refused_while_sending_is_not_cut_off_under_the_answer(live_site: Site, path: str) -> None:
+    with Wire(live_site, seconds=10) as wire:
+        wire.send(wire.head("POST", path, [JSON, ("Content-Length", str(MIB - 10))]))
+        assert select.select([wire.socket], [], [], 10)[0]  # the answer has come, and nothing was read of the body
+        for _ in range(8):
+            assert wire.send(b" " * 32_768)
+        assert wire.answer()[0] == 401
+        assert wire.socket.recv(1) == b""
 
 
 def test_a_revoked_key_opens_the_door_for_no_body(live_site: Site) -> None:
