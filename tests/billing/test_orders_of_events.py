@@ -87,7 +87,7 @@ def _orders(events: list[dict[str, Any]], full: bool) -> Iterator[tuple[dict[str
         yield from itertools.permutations(events)
         return
     chance = random.Random(7)
-    for _ in range(len(events) * 720 if full else SAMPLE // len(CYCLES)):
+    for _ in range(1000 if full else SAMPLE // len(CYCLES)):
         yield tuple(chance.sample(events, len(events)))
 
 

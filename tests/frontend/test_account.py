@@ -61,6 +61,7 @@ def test_a_theme_that_is_chosen_is_there_on_the_next_device(open_page: OpenPage,
     expect(other.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+@pytest.mark.slow
 def test_a_passkey_is_added_and_signs_in_alone(open_page: OpenPage, live_site: Site) -> None:
     user = live_site.new_user()
     page, _ = open_page()
@@ -100,6 +101,7 @@ def test_a_passkey_is_added_and_signs_in_alone(open_page: OpenPage, live_site: S
     expect(page).to_have_url(f"{live_site.url}/c")
 
 
+@pytest.mark.slow
 def test_a_copy_of_everything_is_made_by_the_worker_and_fetched(open_page: OpenPage, live_site: Site) -> None:
     user = live_site.new_user()
     page, _ = open_page()

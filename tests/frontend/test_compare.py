@@ -79,6 +79,7 @@ def test_the_kept_answer_is_the_one_that_goes_on(chat: Page) -> None:
     expect(chat.locator(".msg--answer [data-model]").first).to_have_attribute("data-model", "sandbox/hello")
 
 
+@pytest.mark.slow
 def test_keeping_one_in_mid_answer_stops_the_others(chat: Page) -> None:
     compare(chat, "sandbox/hello", "sandbox/slow")
     send(chat, "The quick one wins")
@@ -131,6 +132,7 @@ def test_a_reload_in_mid_answer_shows_every_column(chat: Page, other: str, statu
     assert chat.locator(".columns .msg__body").all_inner_texts() == texts
 
 
+@pytest.mark.slow
 def test_an_answer_is_kept_without_scripts(
     chat: Page, open_page: Callable[..., tuple[Page, Watch]], member_state: Any
 ) -> None:
@@ -146,6 +148,7 @@ def test_an_answer_is_kept_without_scripts(
     expect(page.locator(".switch__place")).to_contain_text("1/2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", [LOOKS[0], LOOKS[3]])  # a desk by day and a phone by night
 def test_columns_have_no_fault(
     open_page: Callable[..., tuple[Page, Watch]], live_site: Site, member_state: Any, look: dict[str, Any]

@@ -144,6 +144,7 @@ def test_models_are_sought_by_what_they_can_and_sorted_by_price(chat: Page) -> N
     expect(chat.locator("#model-name")).to_contain_text("Sonnet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_no_state_of_the_box_has_a_fault(
     open_page: Callable[..., tuple[Page, Watch]], live_site: Site, member_state: Any, look: dict[str, Any]

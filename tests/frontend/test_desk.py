@@ -59,6 +59,7 @@ def faults(page: Page) -> list[str]:
     return found + page.evaluate(OUTSIDE_HERE) + page.evaluate(SMALL_HERE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_pages_of_the_desk_have_no_fault(
     open_page: Callable[..., tuple[Page, Watch]],

@@ -112,6 +112,7 @@ def test_without_scripts_the_search_and_the_folders_work_too(open_page: Opened, 
     expect(page.locator(".side__empty")).to_have_text("Nothing is in this folder yet.")
 
 
+@pytest.mark.slow
 def test_pins_folders_and_the_archive_keep_order(page: Page, owner: Owner) -> None:
     owner.bring(talk("To be moved", "a", "b"))
     page.reload()
@@ -192,6 +193,7 @@ def test_a_conversation_is_shared_read_by_a_stranger_and_gone_when_it_ends(
     assert gone is not None and gone.status == 404
 
 
+@pytest.mark.slow
 def test_a_conversation_is_exported_and_brought_in_again(page: Page, owner: Owner, tmp_path: Any) -> None:
     (talk_id,) = owner.bring(talk("To be exported", "नमस्ते", "An answer"))
     page.goto(f"{owner.site.url}/c/{talk_id}")
@@ -220,6 +222,7 @@ def test_a_conversation_is_exported_and_brought_in_again(page: Page, owner: Owne
     expect(item(page, "To be exported")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_state_of_the_list_has_no_fault(open_page: Opened, owner: Owner, look: dict[str, Any]) -> None:
     page, _ = open_page(storage_state=owner.state, **look)

@@ -27,6 +27,7 @@ def opens(site: Site, text: str) -> bool:
     return answer.status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_state_of_a_key_has_no_fault(
     open_page: Callable[..., tuple[Page, Watch]],

@@ -41,6 +41,7 @@ def test_another_answer_stands_beside_the_first(chat: Page) -> None:
     expect(answer(chat).locator(".switch__place")).to_contain_text("1/2")
 
 
+@pytest.mark.slow
 def test_another_model_answers_and_the_next_message_keeps_its_own(chat: Page) -> None:
     asked(chat, "Who are you?")
     answer(chat).get_by_role("button", name="More for this answer").click()
@@ -140,6 +141,7 @@ def test_a_branch_is_deleted_only_after_a_second_word(chat: Page) -> None:
     expect(chat.locator(".msg")).to_have_count(4)
 
 
+@pytest.mark.slow
 def test_versions_are_switched_without_scripts(
     chat: Page, open_page: Callable[..., tuple[Page, Watch]], member_state: Any
 ) -> None:
@@ -232,6 +234,7 @@ def test_another_tab_shows_what_this_one_did(chat: Page) -> None:
     expect(answer(second)).to_have_attribute("data-status", "stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", [LOOKS[1], LOOKS[2]])  # a desk by night and a phone by day
 def test_versions_have_no_fault(
     open_page: Callable[..., tuple[Page, Watch]], live_site: Site, member_state: Any, look: dict[str, Any]

@@ -42,6 +42,7 @@ def spender_state(live_site: Site, spender: Newcomer, browser: Browser) -> Any:
 Opened = Callable[..., tuple[Page, Watch]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_usage_and_receipts_have_no_fault(
     open_page: Opened, live_site: Site, spender_state: Any, look: dict[str, Any]
