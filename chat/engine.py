@@ -25,7 +25,6 @@ from chat.draining import Drains
 from chat.events import CONVERSATION_UPDATED, Event
 from chat.keeping import save_seconds
 from chat.openrouter.client import Call, Site
-from chat.relay import Relay
 from chat.replay import Answer, TurnStream
 from chat.retention import Retention
 from chat.routing import Router
@@ -102,6 +101,8 @@ class Engine:
         self.spawn(self.watches.run())
         self.spawn(self.mirrors.run())
         if settings.REDIS_URL:
+            from chat.relay import Relay  # a client of Redis is ten megabytes of each process
+
             self.spawn(Relay(settings.REDIS_URL, self.worker, self.turns, self.mirrors, self.spawn).post.run())
         self.spawn(self._every(REFRESH_SECONDS, self._refresh))
         self.spawn(self._every(SWEEP_SECONDS, sweeper.sweep_once))
