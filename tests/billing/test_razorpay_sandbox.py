@@ -147,6 +147,7 @@ def test_what_one_mode_or_key_has_the_other_does_not_know(own_sandbox: Sandbox, 
         under(own_sandbox, secret="wrong").plan(made.id)
 
 
+@pytest.mark.slow
 def test_the_events_of_a_first_payment_are_kept_once_however_they_come(
     own_site: Callable[..., Site], own_sandbox: Sandbox, razorpay: Razorpay
 ) -> None:
@@ -167,6 +168,7 @@ def test_the_events_of_a_first_payment_are_kept_once_however_they_come(
     assert len(kept(site)) == len(rows)
 
 
+@pytest.mark.slow
 def test_an_event_that_nobody_knows_is_ignored_by_a_running_worker(
     own_site: Callable[..., Site], own_sandbox: Sandbox, razorpay: Razorpay
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_key_that_allows_only_the_first_model_gets_no_other(site: Site) -> Non
     assert "message.model" not in names(turn)
 
 
+@pytest.mark.slow
 def test_a_plan_that_can_not_pay_the_other_model_ends_as_the_first_failed(site: Site) -> None:
     chat = Chat(site, site.new_user("team"))
     spent = chat.send("Hello", "sandbox/hello").closing.data["usage"]["total_tokens"]
@@ -184,6 +185,7 @@ def test_what_can_not_see_is_not_asked_to_look(chat: Chat) -> None:
     assert answer["choices"][0]["message"]["tool_calls"]
 
 
+@pytest.mark.slow
 def test_a_reader_of_another_process_is_told_the_same(own_site: Callable[..., Site]) -> None:
     site = own_site(processes=2, worker=False, prepare=lambda site: fall_back(site, http_503=["sandbox/slow"]))
     chat = Chat(site, site.new_user("team"))
@@ -209,6 +211,7 @@ def test_a_refused_key_is_replaced_by_the_next_and_rests(own_site: Callable[...,
     assert "0 differences" in site.command("audit_ledger", chat.user.email)
 
 
+@pytest.mark.slow
 def test_a_breaker_refuses_nobody_whose_fallback_is_closed(site: Site) -> None:
     """Its own model, since a breaker is a process's; the key allows that one alone."""
     chat, user = Chat(site, site.new_user("team")), site.new_user("team")

@@ -53,6 +53,7 @@ def paid_by_the_platform(site: Site) -> list[dict[str, Any]]:
     return list(found["records"]) if found["open"] == 0 else []
 
 
+@pytest.mark.slow
 def test_a_model_names_a_conversation_once_at_the_platform_s_expense(fresh_site: Callable[..., Site]) -> None:
     site = fresh_site(processes=2, worker=False, settings={"TITLE_MODEL": NAMER})
     before = len(asked_for_titles(site))

@@ -36,6 +36,7 @@ def mails(site: Site, about: str) -> list[str]:
     return site.command("shell", "-v", "0", "-c", code + ".values_list('to', flat=True), sep='\\n')").split()
 
 
+@pytest.mark.slow
 def test_a_new_key_in_its_file_is_used_without_a_restart(own_site: Callable[..., Site], tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("sk-or-first-revoked")

@@ -54,6 +54,7 @@ def send(chat: Chat) -> httpx.Response:
         return client.post("/v1/chat/completions", json=body)
 
 
+@pytest.mark.slow
 def test_exactly_so_many_requests_a_minute_pass_whoever_asks_and_wherever(site: Site) -> None:
     chats = unlimited(site, 4)
     set_rates(site, requests_per_minute=23, recent=[])
@@ -95,6 +96,7 @@ def test_exactly_so_many_answers_run_at_once(site: Site) -> None:
         set_rates(site, concurrent_generations=None, recent=[])
 
 
+@pytest.mark.slow
 def test_tokens_a_minute_are_counted_over_all(site: Site) -> None:
     chats = unlimited(site, 2)
     set_rates(site, tokens_per_minute=60, recent=[])
