@@ -331,7 +331,17 @@ def add_hot_routes(result: Schema, generator: object, request: object, public: b
                 operation["security"] = _SECURITY[1:] if route.startswith("/v1/") else _SECURITY
             for status in ("4XX", "5XX"):
                 operation["responses"][status] = {"$ref": "#/components/responses/Error"}
+            for parameter in operation.get("parameters", ()):
+                if _may_be_empty(parameter):
+                    parameter["allowEmptyValue"] = True
     return result
+
+
+def _may_be_empty(parameter: Schema) -> bool:
+    """Whether a parameter that says nothing counts as left out: a form sends those that were not filled in."""
+    shape = parameter["schema"]
+    chooses = shape.get("type") == "boolean" or shape.get("format") in {"date", "uuid"} or "enum" in shape
+    return bool(parameter["in"] == "query" and not parameter.get("required") and chooses)
 
 
 @cache

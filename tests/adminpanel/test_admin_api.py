@@ -269,3 +269,18 @@ def test_the_account_of_a_team_has_a_quota_and_is_nobody() -> None:
     assert str(team.pk) not in {row["id"] for row in desk.get("users").json()["results"]}
     rows = desk.get("quotas").json()["results"]
     assert [row["plan"] for row in rows if row["user"]["id"] == str(team.pk)] == ["none"]  # nobody pays for it yet
+
+
+def test_a_parameter_that_may_be_empty_counts_as_left_out() -> None:
+    owner = Staff("owner")
+    document = owner.client.get("/api/schema").json()
+    asked = [
+        (path, parameter["name"])
+        for path, operations in document["paths"].items()
+        for parameter in operations.get("get", {}).get("parameters", ())
+        if parameter.get("allowEmptyValue") and "{" not in path
+    ]
+    assert len(asked) > 20
+    for path, name in asked:
+        empty, left_out = owner.client.get(path, {name: ""}), owner.client.get(path)
+        assert (empty.status_code, empty.content) == (200, left_out.content), (path, name)
