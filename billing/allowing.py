@@ -159,9 +159,9 @@ def raise_now(row: Subscription, cycle: Payment, before: Sold, after: Sold, key:
 
 def give_grace_again(row: Subscription, cycle: Payment) -> None:
     """Give the days after the running cycle again, which a cancellation that was taken back had ended."""
-    if cycle.period_start is not None and cycle.period_end is not None:
-        span = cycles.grace(cycle.period_start, cycle.period_end, limits_of(row.terms, row.quantity))
-        _assign(row, row.terms, span, f"{cycle_source(row, cycle.period_start)}:{GRACE}", now())
+    assert cycle.period_start is not None and cycle.period_end is not None
+    span = cycles.grace(cycle.period_start, cycle.period_end, limits_of(row.terms, row.quantity))
+    _assign(row, row.terms, span, f"{cycle_source(row, cycle.period_start)}:{GRACE}", now())
 
 
 def in_force(row: Subscription) -> list[Limit]:
@@ -213,10 +213,11 @@ def stopped_for(row: Subscription) -> str:
 
 
 def resume(row: Subscription) -> None:
-    """Give back what was stopped: until the paid end what there was, after it what was left, for the time left."""
-    stopped = row.metadata.get("stopped")
-    if stopped is None:
-        return
+    """Give back what was stopped: until the paid end what there was, after it what was left, for the time left.
+
+    Only for what is stopped (``stopped_for``).
+    """
+    stopped = row.metadata["stopped"]
     row.metadata = {name: value for name, value in row.metadata.items() if name != "stopped"}
     if not stopped["until"]:
         return
@@ -267,8 +268,7 @@ def _end(row: Subscription, chosen: Callable[[str], bool]) -> int:
 def quota_left(row: Subscription, cycle: Payment) -> list[tuple[int, int]]:
     """What is left of each limited plan-wide quota of a paid cycle, all its months together: (left, of)."""
     start, end = cycle.period_start, cycle.period_end
-    if start is None or end is None:
-        return []
+    assert start is not None and end is not None
     at = now()
     last = cycles.months_end(start, end)
     whole = max(1, _months(start, last))
