@@ -37,11 +37,6 @@ def reserve(user_id: UUID, code: str, paise: int, *, plan: str = "") -> CouponUs
     if _is_used_up(coupon, user_id):
         raise _no("You have used this coupon.")
     mine = CouponUse.objects.filter(coupon=coupon, user_id=user_id, released_at=None)
-    open_use = mine.filter(used_at=None).order_by("created_at").first()
-    if open_use is not None and not _is_taken(open_use):
-        open_use.discount_paise = discount(coupon, paise)
-        open_use.save(update_fields=["discount_paise"])
-        return open_use
     if mine.count() >= coupon.uses_per_user:
         raise _no("You have ordered something with this coupon. Pay that, or wait until it has ended.")
     # Whoever changes the row has the use: two at once can't take the last one.
@@ -61,12 +56,6 @@ def is_spent(purchase: Purchase) -> bool:
     """Whether an order is paid so late that its coupon has been free again, and was used up with other orders."""
     use = purchase.coupon_use
     return use is not None and use.released_at is not None and _is_used_up(use.coupon, use.user_id)
-
-
-def _is_taken(use: CouponUse) -> bool:
-    return (
-        Purchase.objects.filter(coupon_use=use).exists() or Subscription.objects.filter(coupon_use=use).exists()
-    )  # fmt: skip
 
 
 def discount(coupon: Coupon, paise: int) -> int:
