@@ -159,8 +159,8 @@ def _end(event: WebhookEvent, state: WebhookState, why: str = "", *, alert: bool
 
 def _failed(event: WebhookEvent, error: Exception) -> None:
     """Note a failure, and when to try again."""
-    if connection.in_atomic_block is False and connection.connection is not None and not connection.is_usable():
-        connection.close()
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
     why = f"{type(error).__name__}: {error}"
     if event.attempts >= MOST_ATTEMPTS:
         _end(event, WebhookState.DEAD, why, alert=True)
