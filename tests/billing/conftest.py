@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Role, User
+from billing import dispatch
+from tests.accounts import people
+from tests.billing.looked import Looked
 from tests.billing.world import World
 from tests.servers.sandbox import Sandbox
 
@@ -32,3 +36,18 @@ def world(razorpay_sandbox: Sandbox, db: None, settings: Any) -> Iterator[World]
     settings.RAZORPAY_BASE_URL = told["RAZORPAY_BASE_URL"]
     with ExitStack() as moves:
         yield World(razorpay_sandbox, moves)
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> Looked:
+    """All effects of events replaced by such as only note what they are asked to look at."""
+    found = Looked()
+    monkeypatch.setattr(dispatch, "_effects", {})
+    dispatch.connect(**{kind: found.effect(kind) for kind in ("subscription", "payment", "order", "refund", "dispute")})
+    return found
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """Somebody who owns the site, and hears of what goes wrong with money."""
+    return people.make(role=Role.OWNER)
