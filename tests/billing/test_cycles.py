@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing import cycles
-from billing.proration import remaining
+from billing.proration import Remaining, remaining
 from oneai.kit.clock import add_months, period_edges
 
 DAY = timedelta(days=1)
@@ -55,6 +56,16 @@ def test_what_is_given_back_is_never_more_than_either_share(start: datetime, pai
     assert back * time_left.whole <= paid * time_left.left
     assert back * 2_000_000 <= paid * left
     assert (back + 1) * time_left.whole > paid * time_left.left or (back + 1) * 2_000_000 > paid * left
+
+
+@pytest.mark.parametrize(
+    ("shares", "back"),
+    [([], 50), ([(0, 0)], 50), ([(0, 0), (1, 4)], 25), ([(5, 4)], 50), ([(-1, 4)], 0), ([(0, 4)], 0)],
+)
+def test_a_limit_of_nothing_keeps_no_money_and_more_than_all_of_one_gives_none(
+    shares: list[tuple[int, int]], back: int
+) -> None:
+    assert cycles.unused(100, Remaining(1, 2), shares) == back
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9), STARTS, st.integers(0, 31))

@@ -39,6 +39,11 @@ class World:
         self._moves.enter_context(clock.travel(timedelta(**units)))
         self.control("clock", units | {"settle": False})
 
+    def pass_until(self, moment: datetime | None) -> None:
+        """Let time pass on both sides until then."""
+        assert moment is not None
+        self.pass_time(seconds=int((moment - clock.now()).total_seconds()))
+
     def person(self) -> User:
         """Somebody with a verified account."""
         return User.objects.create_user(f"{clock.uuid7()}@example.com", name="Asha")
