@@ -131,6 +131,14 @@ def _bridge(row: Subscription, start: datetime, limits: Sequence[Limit], at: dat
     _assign(row, row.terms, span, f"sub:{row.pk}:{GRACE}", at)
 
 
+def bridge_again(row: Subscription) -> None:
+    """Give the days around the first charge again, which a cancellation that was taken back had ended."""
+    ended = Allowance.objects.filter(user_id=receiver(row), source=f"sub:{row.pk}:{GRACE}").order_by("-id").first()
+    if ended is not None and row.starts_at is not None:
+        span = Span(row.starts_at, row.starts_at + timedelta(days=cycles.GRACE_DAYS), ended.limits)
+        _assign(row, row.terms, span, ended.source, now())
+
+
 def raise_now(row: Subscription, cycle: Payment, before: Sold, after: Sold, key: str) -> bool:
     """Raise what the running cycle gives, for the rest of it: the difference in proportion; what was used counts.
 

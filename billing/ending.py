@@ -106,7 +106,9 @@ def keep_on(row: Subscription, *, actor: str) -> bool:
         return False
     row.cancel_at_cycle_end, row.cancel_reason = False, ""
     cycle = payments.running(row)
-    if cycle is not None and row.status in (Status.ACTIVE, Status.PENDING):
+    if row.status == Status.AUTHENTICATED:
+        allowing.bridge_again(row)
+    elif cycle is not None and row.status in (Status.ACTIVE, Status.PENDING):
         allowing.give_grace_again(row, cycle)
     subscriptions.note(row, "cancel_undone", actor=actor)
     return True
