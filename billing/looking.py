@@ -43,7 +43,7 @@ def look(report: Report, kind: str, reference: str, work: Callable[[], object], 
     if had != has:
         report.repaired.append(f"{kind} {reference}")
         with transaction.atomic():
-            differences.note(f"lost_{kind}"[:40], reference, ours=had or {}, theirs=has or {}, repaired=True)
+            differences.note(f"lost_{kind}", reference, ours=had or {}, theirs=has or {}, repaired=True)
 
 
 def subscription(report: Report, razorpay_id: str, also: Iterable[str] = ()) -> None:
