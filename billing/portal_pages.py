@@ -185,11 +185,8 @@ def stop_paying(request: HttpRequest, subscription_id: UUID) -> HttpResponse:
     try:
         row = payers.stop(user, subscription_id)
     except Refusal as refusal:
-        if refusal.code == "not_found":
-            raise Http404 from refusal
-        messages.error(request, refusal.text)
-    else:
-        messages.success(request, f"Nothing more is charged to you for {payers.team_of(row).name}.")
+        raise Http404 from refusal
+    messages.success(request, f"Nothing more is charged to you for {payers.team_of(row).name}.")
     return redirect("billing")
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from accounts import teams
 from accounts.models import Membership, OutgoingMail, Team, User
 from billing import changing, checkout, payers, stopping
-from billing.models import Payment, Subscription
+from billing.models import Payment, Refund, Subscription
 from billing.standing import Holder
 from tests.billing.test_subscribing import refused
 from tests.billing.world import World, tokens
@@ -129,6 +129,38 @@ def test_whoever_pays_may_stop_and_is_not_charged_again_by_whoever_owns_the_team
 def test_the_heir_takes_back_no_end_and_resumes_nothing_that_another_pays(circle: Circle) -> None:
     stopping.pause(circle.holder)
     assert refused(stopping.resume, circle.holder) == "permission_denied"
+
+
+def test_the_heir_takes_back_a_payment_that_they_have_not_taken_over_yet(circle: Circle) -> None:
+    new = circle.take_over()
+    assert stopping.undo(circle.holder, "the heir").pk == circle.row.pk
+    new.refresh_from_db()
+    circle.row.refresh_from_db()
+    assert (new.replaces_id, circle.row.cancel_at_cycle_end, str(circle.row.status)) == (None, False, "active")
+
+
+def test_what_has_stopped_ends_at_once_for_whoever_pays_and_is_never_charged_again(circle: Circle) -> None:
+    world = circle.world
+    world.walk(circle.row, "works", works=False)
+    world.pass_time(days=36)
+    world.hear()
+    circle.row.refresh_from_db()
+    assert str(circle.row.status) == "halted"
+    assert refused(payers.stop, circle.heir, circle.row.pk) == "not_found"
+    payers.stop(circle.payer, circle.row.pk)
+    assert refused(payers.stop, circle.payer, circle.row.pk) == "not_found"
+    world.reconcile()
+    circle.row.refresh_from_db()
+    assert (str(circle.row.status), Refund.objects.count()) == ("cancelled", 0)
+    assert circle.row.metadata["ended"]["why"] == "asked" and not payers.for_others(circle.payer)
+
+
+def test_a_team_that_is_gone_has_no_owner(circle: Circle) -> None:
+    assert payers.owner_of(circle.row) == circle.heir and payers.team_of(circle.row) == circle.team
+    stopping.cancel(circle.holder, "now", "", "the heir")
+    teams.delete_team(circle.heir, circle.team.pk)
+    assert payers.owner_of(circle.row) is None
+    assert payers.owner_of(circle.world.subscribed(circle.payer)) is None  # of nobody but the person
 
 
 def test_nobody_is_told_when_the_payer_has_the_team_again(circle: Circle) -> None:
