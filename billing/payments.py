@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -70,13 +69,13 @@ def is_disputed(row: Payment) -> bool:
     return bool(row.dispute) and row.dispute not in OVER
 
 
-def take_effect(row: Payment, start: datetime | None = None, end: datetime | None = None) -> bool:
-    """Say that what the payment buys is given now, for the cycle [start, end); False when it was before."""
-    at = now()
-    taken = Payment.objects.filter(pk=row.pk, effect_at=None).update(effect_at=at, period_start=start, period_end=end)
-    if taken:
-        row.effect_at, row.period_start, row.period_end = at, start, end
-    return bool(taken)
+def take_effect(row: Payment, start: datetime | None = None, end: datetime | None = None) -> None:
+    """Say that what the payment buys is given now, for the cycle [start, end).
+
+    ``row`` was read under the lock of its payer's money, which still holds, and had no effect.
+    """
+    row.effect_at, row.period_start, row.period_end = now(), start, end
+    row.save(update_fields=["effect_at", "period_start", "period_end"])
 
 
 def running(row: Subscription, at: datetime | None = None) -> Payment | None:
@@ -103,13 +102,6 @@ def unrefund(row: Payment, paise: int) -> None:
     left = max(0, row.refunded_paise - paise)
     state = "captured" if row.status == "refunded" else row.status
     Payment.objects.filter(pk=row.pk).update(refunded_paise=left, status=state)
-
-
-def shown(row: Payment | None) -> Mapping[str, Any]:
-    """A payment of ours as a difference keeps it."""
-    if row is None:
-        return {}
-    return {"amount_paise": row.amount_paise, "currency": row.currency, "status": row.status}
 
 
 def shown_wire(seen: wire.Payment) -> dict[str, Any]:

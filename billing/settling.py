@@ -118,8 +118,7 @@ def _pay_cycle(row: Subscription, seen: Seen, invoice: Invoice, payment: wire.Pa
         )
         _give_back(row, kept, f"ended-{payment.id}", AFTER_END)
         return
-    if not payments.take_effect(kept, start, end):
-        return
+    payments.take_effect(kept, start, end)
     if first:
         takeover.take_over(row)
     allowing.give_cycle(row, price.terms, quantity, start, end)
@@ -151,8 +150,7 @@ def _paid_before(row: Subscription, invoice: Invoice, kept: Payment) -> bool:
 
 def _pay_change(row: Subscription, kept: Payment) -> None:
     """The difference that was charged for a change at once: compared with our own, whatever it is."""
-    if not payments.take_effect(kept):
-        return
+    payments.take_effect(kept)
     expected = terms.expected_charge(row)
     subscriptions.note(
         row, "change_paid", payment=kept.razorpay_payment_id, amount_paise=kept.amount_paise, expected_paise=expected

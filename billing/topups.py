@@ -183,8 +183,7 @@ def _settle(row: Purchase, seen: wire.Order, found: list[wire.Payment]) -> None:
 
 
 def _give(row: Purchase, kept: Payment) -> None:
-    if not payments.take_effect(kept):
-        return
+    payments.take_effect(kept)
     to = row.team_id or row.user_id
     amounts = {"tokens": row.tokens}
     nano = row.nano_usd
