@@ -259,7 +259,7 @@ def verify_order(user_id: UUID, order_id: str, payment_id: str, signature: str) 
     if not order_is_signed(row.razorpay_order_id, payment_id, signature, settings.RAZORPAY_KEY_SECRET):
         raise _forged("order", str(row.pk))
     try:
-        row = topups.apply(gateway.razorpay(), row.razorpay_order_id or "")
+        topups.apply(gateway.razorpay(), row.razorpay_order_id)
     except RazorpayError as error:
         log.warning("verify_waits", purchase=str(row.pk), error=str(error))
     except dispatch.NotOurs as error:

@@ -122,12 +122,11 @@ def apply_order(razorpay_id: str) -> Purchase | None:
     An order that Razorpay made by itself for a cycle is known by its payments; then there is nothing to return.
     """
     razorpay = gateway.razorpay()
-    known = Purchase.objects.filter(razorpay_order_id=razorpay_id).exists()
-    if known or topups.was_asked_for(razorpay, razorpay_id):
-        return topups.apply(razorpay, razorpay_id)
-    for each in razorpay.payments_of_order(razorpay_id):
-        apply_payment(each.id)
-    return None
+    applied = topups.apply(razorpay, razorpay_id)
+    if applied is None:
+        for each in razorpay.payments_of_order(razorpay_id):
+            apply_payment(each.id)
+    return applied
 
 
 # What goes back ----------------------------------------------------------------------------------

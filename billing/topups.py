@@ -98,16 +98,16 @@ def _waiting(seen: wire.Order) -> Purchase | None:
         return None
 
 
-def apply(razorpay: Razorpay, order_id: str) -> Purchase:
+def apply(razorpay: Razorpay, order_id: str) -> Purchase | None:
     """Write what Razorpay says of an order and its payments; the first that is right gives the tokens.
 
-    ``dispatch.NotOurs`` when it is none of ours or not what was ordered: then nothing is given.
+    None when no purchase of ours asked for it. ``dispatch.NotOurs`` when it is not what was ordered: then nothing is
+    given.
     """
     seen = razorpay.order(order_id)
     row = Purchase.objects.filter(razorpay_order_id=order_id).first() or _waiting(seen)
     if row is None:
-        differences.note("order_unknown", order_id, theirs={"amount_paise": seen.amount})
-        raise dispatch.NotOurs(f"the order {order_id} was not asked for here")
+        return None
     why = _wrong(row, seen)
     found = [] if why else _payments(razorpay, seen)
     with transaction.atomic():
