@@ -140,16 +140,16 @@ def apply_refund(razorpay_id: str) -> None:
         apply_payment(seen.payment_id)
         kept = Payment.objects.filter(razorpay_payment_id=seen.payment_id).first()
     if kept is None:
-        return  # the token amount of a mandate goes back by itself
+        return  # the token amount of a mandate goes back by itself, also where its payment is known
     with transaction.atomic():
         standing.lock(kept.user_id)
         kept, _ = payments.write(paid, subscription=kept.subscription, purchase=kept.purchase)
         row = refunds.find(seen)
-        if row is None:
-            row = refunds.adopt(kept, seen)
-            reversals.follow_refund(kept)
-        else:
+        if row is not None:
             refunds.write(row, seen)
+        elif kept.effect_at is not None or not settling.is_token(paid):
+            refunds.adopt(kept, seen)
+            reversals.follow_refund(kept)
 
 
 def apply_dispute(razorpay_id: str) -> None:
