@@ -10,6 +10,7 @@ nothing was granted and a difference stands for the owners.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -153,5 +154,12 @@ def apply_refund(razorpay_id: str) -> None:
 
 
 def apply_dispute(razorpay_id: str) -> None:
-    """Write how a dispute stands, and stop, give back or take away what its payment bought."""
-    reversals.apply_dispute(gateway.razorpay(), razorpay_id)
+    """Write how a dispute stands, and stop, give back or take away what its payment bought.
+
+    The payment is looked at first: what was bought with it and not heard of yet could not be stopped.
+    """
+    razorpay = gateway.razorpay()
+    seen = razorpay.dispute(razorpay_id)
+    with suppress(dispatch.NotOurs):  # its difference stands
+        apply_payment(seen.payment_id)
+    reversals.apply_dispute(razorpay, seen)

@@ -20,7 +20,6 @@ from billing.razorpay.errors import BadRequest, Conflict, RazorpayError, Unautho
 from billing.razorpay.once import NOTE
 from oneai.kit.clock import now
 from quotas import grants
-from quotas.allowances import InvalidTerms
 from quotas.models import Grant
 
 log = structlog.get_logger("billing")
@@ -117,10 +116,8 @@ def take_back(row: Refund) -> None:
     payment = row.payment
     if payment.purchase_id is None or payment.effect_at is None:
         return
-    try:
-        taken = grants.refund(cause_of(payment), row.key, row.amount_paise, _stands_for(payment, row))
-    except InvalidTerms:  # it gave nothing: it came second
-        return
+    stands_for = _stands_for(payment, row)
+    taken = grants.refund(cause_of(payment), row.key, min(row.amount_paise, stands_for), stands_for)
     row.taken, row.owed = dict(taken.taken), dict(taken.owed)
     row.save(update_fields=["taken", "owed"])
 
@@ -143,12 +140,15 @@ def _causes(payment: Payment) -> list[str]:
 
 
 def _stands_for(payment: Payment, row: Refund) -> int:
-    """The money, in paise, that the top-up of a payment was given for: after a dispute only what had not gone back."""
+    """The money, in paise, that the top-up of a payment was given for: after a dispute only what had not gone back.
+
+    A refund that was asked for and is not made yet counts as gone, though another, made by hand, may come before it.
+    """
     given = Grant.objects.filter(source_key__in=grants.keys_of(cause_of(payment))).order_by("created_at").first()
     if given is None or len(_causes(payment)) == 1:
         return payment.amount_paise
     before = payment.refunds.exclude(status=FAILED).exclude(pk=row.pk).filter(created_at__lt=given.created_at)
-    return payment.amount_paise - int(before.aggregate(paise=Sum("amount_paise"))["paise"] or 0)
+    return max(1, payment.amount_paise - int(before.aggregate(paise=Sum("amount_paise"))["paise"] or 0))
 
 
 # To Razorpay -------------------------------------------------------------------------------------

@@ -16,14 +16,12 @@ from billing.razorpay.client import Razorpay
 from billing.razorpay.papers import Dispute
 from oneai.kit.clock import now
 from quotas import grants
-from quotas.allowances import InvalidTerms
 from quotas.models import Grant
 from quotas.policy import TOKENS, UNITS
 
 
-def apply_dispute(razorpay: Razorpay, dispute_id: str) -> None:
+def apply_dispute(razorpay: Razorpay, seen: Dispute) -> None:
     """Write how a dispute stands, with what follows from it. NotOurs when its payment is none of ours."""
-    seen = razorpay.dispute(dispute_id)
     paid = razorpay.payment(seen.payment_id)
     kept = Payment.objects.filter(razorpay_payment_id=seen.payment_id).first()
     if kept is None:
@@ -89,10 +87,7 @@ def _stop(kept: Payment) -> None:
         row.save()
         subscriptions.note(row, "disputed", payment=kept.razorpay_payment_id)
     elif kept.effect_at is not None:
-        try:
-            grants.refund(refunds.cause_of(kept), _key(kept), kept.amount_paise, kept.amount_paise)
-        except InvalidTerms:  # all of it has gone back before
-            return
+        grants.refund(refunds.cause_of(kept), _key(kept), kept.amount_paise, kept.amount_paise)
 
 
 def _give_again(kept: Payment) -> None:
@@ -124,9 +119,7 @@ def _taken_by_dispute(kept: Payment) -> dict[str, int]:
         if given is None:
             continue
         debts = {debt.source_key: debt for debt in Grant.objects.filter(parent=given)}
-        owed = debts.get(f"refund:{_key(kept)}{ends}")
-        if owed is None:
-            continue
+        owed = debts[f"refund:{_key(kept)}{ends}"]
         by_refunds = sum(
             int(each.taken.get(unit, 0)) for each in kept.refunds.all() if f"refund:{each.key}{ends}" in debts
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from billing import refunds
+from billing import gateway, refunds
 from billing.models import Difference, Payment
 from tests.billing.test_subscribing import PLUS
-from tests.billing.test_topups import SMALL, bought, coupon, extra
+from tests.billing.test_topups import SMALL, bought, coupon, extra, pay
 from tests.billing.world import World, dead, spend, tokens
 
 
@@ -99,3 +99,94 @@ def test_a_lost_dispute_takes_a_coupons_bonus_with_the_plan(world: World) -> Non
     assert extra(user) == 5_000
     dispute(world, Payment.objects.get(subscription=row), "lost")
     assert (tokens(user), extra(user)) == (50_000, 0)
+
+
+def test_the_end_of_a_dispute_of_what_came_second_gives_nothing(world: World) -> None:
+    user = world.person()
+    row = world.order(user)
+    pay(world, row, times=2)
+    world.hear()
+    dispute(world, Payment.objects.get(purchase=row, effect_at=None))
+    assert extra(user) == SMALL
+    world.control(f"dispute/{opened(world)}", {"status": "won"})
+    world.hear()
+    assert extra(user) == SMALL and not dead()
+
+
+def test_a_won_dispute_of_what_had_all_gone_back_gives_nothing(world: World) -> None:
+    user = world.person()
+    paid = bought(world, user)
+    refunds.ask(paid, "all-of-a-pack", paid.amount_paise)
+    world.reconcile()
+    dispute(world, paid, "won")
+    assert extra(user) == 0 and not dead()
+
+
+def test_a_refund_by_hand_beside_one_that_waits_takes_all_that_a_won_dispute_gave_back(world: World) -> None:
+    user = world.person()
+    paid = bought(world, user)
+    refunds.ask(paid, "half-of-a-pack", paid.amount_paise // 2)
+    dispute(world, paid, "won")
+    assert extra(user) == SMALL // 2
+    world.control(f"payment/{paid.razorpay_payment_id}/refund", {})
+    world.hear()
+    assert extra(user) == 0 and not dead()
+
+
+def test_a_dispute_of_a_payment_that_is_none_of_ours_is_told_and_stops_nothing(world: World) -> None:
+    user = world.person()
+    world.subscribed(user)
+    foreign = gateway.razorpay().create_order("a shop elsewhere", amount=14_900)
+    (payment,) = world.control(f"order/{foreign.id}/pay", {})["payments"]
+    world.forget_events()
+    made = world.control(f"payment/{payment['id']}/dispute", {})
+    world.hear()
+    found = Difference.objects.get(kind="dispute_unknown")
+    assert (found.reference, found.theirs) == (made["id"], {"payment": payment["id"], "status": "open"})
+    assert tokens(user) == PLUS and len(dead()) == 1
+
+
+@pytest.mark.parametrize(("end", "left"), [("won", SMALL), ("lost", 0)])
+def test_a_dispute_that_is_heard_of_before_its_payment_stops_what_that_bought(
+    world: World, end: str, left: int
+) -> None:
+    user = world.person()
+    row = world.order(user)
+    (failed,) = pay(world, row, ok=False)
+    world.hear()
+    world.control(f"payment/{failed['id']}/authorise-late", {})
+    unheard = world.events()
+    world.forget_events()
+    made = world.control(f"payment/{failed['id']}/dispute", {})
+    world.hear()
+    world.hear(unheard)
+    assert extra(user) == 0
+    world.control(f"dispute/{made['id']}", {"status": end})
+    world.hear()
+    assert extra(user) == left and not dead()
+
+
+def test_a_refund_of_an_earlier_cycle_leaves_the_one_that_runs(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    world.pass_time(days=31)
+    world.hear()
+    first = Payment.objects.filter(subscription=row).order_by("period_start")[0]
+    world.control(f"payment/{first.razorpay_payment_id}/refund", {})
+    world.hear()
+    first.refresh_from_db()
+    assert (first.status, tokens(user)) == ("refunded", PLUS)
+    assert not row.changes.filter(kind="refunded").exists()
+
+
+def test_a_dispute_on_its_way_is_told_once(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    paid = Payment.objects.get(subscription=row)
+    dispute(world, paid, "under_review", "action_required")
+    assert Difference.objects.filter(kind="dispute").count() == 1
+    assert row.changes.filter(kind="disputed").count() == 1
+    world.control(f"dispute/{opened(world)}", {"status": "closed"})
+    world.hear()
+    assert row.changes.filter(kind="dispute_over").count() == 1
+    assert tokens(user) == PLUS
