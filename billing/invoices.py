@@ -60,20 +60,17 @@ def issue_for(payment: Payment, sold: Sequence[Sold] = ()) -> Invoice:
     ``sold`` are its lines, which come to the payment's amount; left out, one line says what was bought.
     NoInvoice unless the payment is in rupees and was paid; ValueError when the lines come to anything else.
     """
-    found = Invoice.objects.filter(payment=payment).first()
-    if found is not None:
-        return found
-    if payment.status not in PAID or payment.amount_paise <= 0 or payment.currency != "INR":
-        raise NoInvoice(f"{payment} is {payment.status}, {payment.amount_paise} {payment.currency}")
-    lines = list(sold) or [Sold(*what_was_sold(payment))]
-    if sum(line.paise for line in lines) != payment.amount_paise:
-        raise ValueError(f"the lines do not come to the {payment.amount_paise} paise of {payment}")
     with transaction.atomic():
         # Whoever else writes it holds this lock, so that after it the invoice is there or ours to write.
         Payment.objects.select_for_update().get(pk=payment.pk)
         found = Invoice.objects.filter(payment=payment).first()
         if found is not None:
             return found
+        if payment.status not in PAID or payment.amount_paise <= 0 or payment.currency != "INR":
+            raise NoInvoice(f"{payment} is {payment.status}, {payment.amount_paise} {payment.currency}")
+        lines = list(sold) or [Sold(*what_was_sold(payment))]
+        if sum(line.paise for line in lines) != payment.amount_paise:
+            raise ValueError(f"the lines do not come to the {payment.amount_paise} paise of {payment}")
         paper = Invoice(
             user_id=payment.user_id,
             payment=payment,
@@ -137,16 +134,13 @@ def credit_note_for(refund: Refund) -> Invoice | None:
 
     NoInvoice unless the refund was processed, and when more would go back than is left of the invoice.
     """
-    found = Invoice.objects.filter(refund=refund).first()
-    if found is not None:
-        return found
-    if refund.status != GIVEN_BACK:
-        raise NoInvoice(f"the refund {refund} is {refund.status}")
     with transaction.atomic():
         Payment.objects.select_for_update().get(pk=refund.payment_id)
         found = Invoice.objects.filter(refund=refund).first()
         if found is not None:
             return found
+        if refund.status != GIVEN_BACK:
+            raise NoInvoice(f"the refund {refund} is {refund.status}")
         invoice = Invoice.objects.filter(payment_id=refund.payment_id).first()
         return None if invoice is None else _credit(latest(invoice), refund.amount_paise, refund)
 

@@ -259,6 +259,34 @@ def test_finance_writes_an_invoice_anew_with_a_reason(papers: list[Invoice]) -> 
     assert again.status_code == 400 and "replaced already" in again.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"first": "2027-01-02", "last": "2027-01-01", "form": "csv"}, "before the first"),
+        ({"first": "2027-01-02", "last": "2027-01-01", "form": "gstr1"}, "before the first"),
+        ({"first": "yesterday", "last": "2027-01-01", "form": "csv"}, "valid date"),
+    ],
+)
+def test_an_export_that_can_not_be_made_says_why_and_is_not_noted(asked: dict[str, str], says: str) -> None:
+    answer = staff(Role.FINANCE).post(EXPORT, asked)
+    assert answer.status_code == 400 and says in answer.content.decode()
+    assert not AuditEntry.objects.filter(action="invoices.exported").exists()
+
+
+@pytest.mark.parametrize(("given", "kept"), [({"state_code": "27"}, "27"), ({"state_code": ""}, "")])
+def test_a_seller_without_a_gstin_has_the_state_that_they_say(given: dict[str, str], kept: str) -> None:
+    owner = staff(Role.OWNER)
+    form = paid.SELLER | {
+        "gstin": "", "lut": "", "phone": "", "sac": "998434", "gst_rate_basis_points": "1800",
+        "invoice_prefix": "OA", "credit_prefix": "CN",
+    }  # fmt: skip
+    missing = owner.post("/admin/billing/seller/add/", form | given | {"sac": ""})
+    assert missing.status_code == 200 and "This field is required" in missing.content.decode()
+    assert not Seller.objects.exists()
+    assert owner.post("/admin/billing/seller/add/", form | given).status_code == 302
+    assert Seller.objects.get().state_code == kept
+
+
 def test_the_owner_says_who_sells_with_checks_and_finance_may_not() -> None:
     owner = staff(Role.OWNER)
     form = paid.SELLER | {

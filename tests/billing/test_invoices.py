@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.models import AuditEntry
-from billing import details, invoices, sellers
+from billing import details, invoice_paper, invoice_series, invoices, sellers
 from billing.gst import Parts
 from billing.models import BillingDetails, Invoice, InvoiceLine, InvoiceMail, InvoiceSeries, Payment
 from oneai.kit.clock import now, travel
@@ -77,6 +78,19 @@ def test_a_seller_without_a_gstin_takes_no_tax() -> None:
     assert (sums(paper), paper.supply) == ((49_900, 0, 0, 0, 49_900), "untaxed")
 
 
+def test_a_seller_nobody_knows_the_place_of_writes_bills_that_name_none() -> None:
+    paid.seller(gstin="", state_code="")
+    paper = invoice_paper.read(invoices.issue_for(paid.subscribed(paid.person())))
+    assert (paper.title, [name for name, _ in paper.facts]) == (
+        "Bill of supply",
+        ["Number", "Date", "Period", "Payment"],
+    )
+    paid.seller()
+    taxed = invoice_paper.read(invoices.issue_for(paid.payment(paid.person())))
+    assert [name for name, _ in taxed.facts] == ["Number", "Date", "Place of supply", "Payment", "Reverse charge"]
+    assert dict(taxed.facts)["Place of supply"] == "Maharashtra (27)"
+
+
 def test_seats_and_packs_are_said_on_the_line() -> None:
     team = invoices.issue_for(paid.subscribed(paid.person(), "team", quantity=5)).lines.get()
     assert (team.description, team.quantity, team.total_paise) == ("OneAI Team, a month, 5 seats", 5, 649_500)
@@ -128,6 +142,25 @@ def test_numbers_begin_anew_in_april() -> None:
     april = at("2027-03-31T18:30:30+00:00")
     assert (march.number, april.number) == ("OA/2627/000001", "OA/2728/000001")
     assert (march.year, april.year) == ("2627", "2728")
+
+
+def test_who_waits_for_a_number_over_the_end_of_the_year_has_one_of_the_new_year(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    payment, row = paid.payment(paid.person()), invoice_series._row
+    last_minute = datetime.fromisoformat("2027-03-31T18:29:00+00:00") - datetime.now(UTC)
+
+    def wait(prefix: str, year: str) -> InvoiceSeries:
+        if year == "2627":
+            moves.enter_context(travel(timedelta(minutes=2)))
+        return row(prefix, year)
+
+    monkeypatch.setattr(invoice_series, "_row", wait)
+    with travel(last_minute), ExitStack() as moves:
+        paper = invoices.issue_for(payment)
+        assert now() - timedelta(minutes=1) < paper.issued_at <= now()
+    assert (paper.number, paper.year) == ("OA/2728/000001", "2728")
+    assert InvoiceSeries.objects.get(year="2627").last == 0
 
 
 def test_a_new_prefix_begins_a_series_of_its_own() -> None:
@@ -267,7 +300,7 @@ def test_the_worker_writes_what_payments_and_refunds_lack_once() -> None:
     had = paid.payment(paid.person())
     paid.payment(paid.person(), effect_at=None)  # paid twice, and going back
     paid.payment(paid.person(), status="authorized")
-    Payment.objects.filter(pk=paid.payment(paid.person()).pk).update(created_at=now() - timedelta(days=90))
+    Payment.objects.filter(pk=paid.payment(paid.person()).pk).update(created_at=now() - timedelta(days=60))
     back = paid.payment(paid.person(), status="refunded", refunded_paise=49_900)
     paid.refund(back, 49_900)
     assert invoices.issue_missing() == 3
