@@ -190,9 +190,6 @@ class InvoiceLine(Kept):
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="invoice_lines_in_order")]
 
-    def __str__(self) -> str:
-        return self.description
-
 
 class InvoicePdf(models.Model):
     """The PDF of an invoice as it was mailed: the same bytes ever after. Written by ``billing.invoice_files``."""
@@ -204,9 +201,6 @@ class InvoicePdf(models.Model):
 
     class Meta:
         db_table = "invoice_pdfs"
-
-    def __str__(self) -> str:
-        return self.digest
 
 
 class InvoiceMail(models.Model):
@@ -220,6 +214,3 @@ class InvoiceMail(models.Model):
         indexes = [
             models.Index(fields=["invoice"], condition=models.Q(written_at=None), name="invoice_mails_to_write"),
         ]
-
-    def __str__(self) -> str:
-        return str(self.pk)

@@ -81,9 +81,6 @@ class CouponUse(models.Model):
     class Meta:
         db_table = "coupon_uses"
 
-    def __str__(self) -> str:
-        return f"{self.coupon_id} by {self.user_id}"
-
 
 class Trial(models.Model):
     """That an identity has tried a plan: a keyed hash of what it is known by, kept when the account goes."""
@@ -97,6 +94,3 @@ class Trial(models.Model):
 
     class Meta:
         db_table = "trials"
-
-    def __str__(self) -> str:
-        return self.plan

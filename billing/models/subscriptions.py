@@ -102,6 +102,3 @@ class SubscriptionChange(models.Model):
     class Meta:
         db_table = "subscription_changes"
         ordering = ["created_at", "id"]
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.before} to {self.after}"
