@@ -99,8 +99,7 @@ def _change_asked(change: SubscriptionChange) -> bool:
 def _changed(change: SubscriptionChange) -> bool:
     """Razorpay shows the new terms; the row still has the old ones."""
     row = change.subscription
-    if row.next_price is None:
-        return False
+    assert row.next_price is not None
     asked = row.metadata.get("change") or {}
     paid = int(asked.get("expected") or 0) if asked.get("when") == "now" else 0
     new = row.next_price, row.next_quantity or row.quantity

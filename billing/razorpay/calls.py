@@ -52,11 +52,6 @@ class Calls:
     def __repr__(self) -> str:
         return f"Calls({self.base_url!r}, {self.key_id!r})"
 
-    @property
-    def live(self) -> bool:
-        """Whether the key is one for real money."""
-        return self.key_id.startswith("rzp_live_")
-
     def _send(
         self, method: str, path: str, *, query: Body | None, body: Body | None, headers: Mapping[str, str] | None
     ) -> Any:

@@ -143,6 +143,34 @@ def test_a_list_that_repeats_itself_ends_in_an_error(answers: Answers, razorpay:
         list(razorpay.payments())
 
 
+def test_a_list_that_does_not_end_ends_in_an_error(
+    answers: Answers, razorpay: Razorpay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MOST_PAGES", 3)
+
+    def page(asked: Asked) -> Says:
+        skip = int(asked.query["skip"])
+        return Says({"items": [rzp.payment(id=f"pay_{skip + at}") for at in range(100)]})
+
+    answers.says = page
+    with pytest.raises(errors.Unreadable, match="does not end"):
+        list(razorpay.payments())
+    assert len(answers.asked) == 3
+
+
+@pytest.mark.parametrize("items", [{}, "x", 7])
+def test_a_list_that_is_none_is_refused_by_name(answers: Answers, razorpay: Razorpay, items: Any) -> None:
+    answers.says = lambda asked: Says({"items": items})
+    with pytest.raises(errors.Unreadable) as refused:
+        list(razorpay.payments())
+    assert refused.value.field == "items"
+
+
+def test_the_secret_of_the_key_is_not_written_anywhere(razorpay: Razorpay) -> None:
+    assert "rzp_test_key00001" in repr(razorpay.calls)
+    assert "its secret" not in repr(razorpay.calls) + repr(razorpay)
+
+
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -233,6 +261,15 @@ def test_an_amount_that_is_no_number_of_paise_is_never_asked_for(
 ) -> None:
     with pytest.raises(ValueError, match="amount"):
         razorpay.create_order("k", amount=amount)
+    assert answers.asked == []
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201])
+def test_what_can_not_be_found_again_by_its_key_is_never_asked_for(
+    answers: Answers, razorpay: Razorpay, key: str
+) -> None:
+    with pytest.raises(ValueError, match="key"):
+        razorpay.create_order(key, amount=100)
     assert answers.asked == []
 
 

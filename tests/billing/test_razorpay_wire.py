@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from billing.razorpay.errors import Unreadable
 from billing.razorpay.events import NoEvent, read_event
+from billing.razorpay.once import made_since
 from billing.razorpay.papers import Customer, Dispute, Invoice, PaymentLink
 from billing.razorpay.wire import Order, Payment, Plan, Refund, Subscription
 from tests.billing import razorpay_objects as rzp
@@ -91,6 +92,21 @@ def test_other_nonsense_is_refused_by_name(field: str, value: Any) -> None:
     assert refused.value.field == field
 
 
+def test_amounts_and_times_have_a_largest() -> None:
+    assert Order.read(rzp.order(amount=10**15)).amount == 10**15
+    assert Order.read(rzp.order(amount=0, amount_paid=None)).amount_paid == 0
+    last = Order.read(rzp.order(created_at="32503679999")).created_at
+    assert last is not None and last.year == 2999
+    for field, value in (("amount", 10**15 + 1), ("created_at", 32_503_680_000), ("created_at", "032503679999")):
+        with pytest.raises(Unreadable) as refused:
+            Order.read(rzp.order(**{field: value}))
+        assert refused.value.field == field
+
+
+def test_what_was_made_is_looked_for_from_ten_minutes_before() -> None:
+    assert made_since(AT) == AT - timedelta(minutes=10)
+
+
 @pytest.mark.parametrize("value", [None, [], "text", 7])
 def test_what_is_no_object_is_refused(value: Any) -> None:
     with pytest.raises(Unreadable):
@@ -127,6 +143,12 @@ def test_an_event_names_its_objects() -> None:
     read = read_event(event())
     assert (read.type, read.account_id) == ("subscription.charged", "acc_1")
     assert read.entities == {"subscription": "sub_AAAAAAAAAAAA01", "payment": "pay_AAAAAAAAAAAA01"}
+
+
+def test_what_an_event_calls_itself_is_cut_to_what_a_row_keeps() -> None:
+    read = read_event(event(event="e" * 81, account_id="a\x00" + "b" * 40))
+    assert (read.type, read.account_id) == ("e" * 80, "a" + "b" * 38)
+    assert read_event(event(account_id=7)).account_id == ""
 
 
 def test_an_invoice_names_its_subscription_too() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 
 from accounts.models import OutgoingMail, User
 from billing import stopping
+from billing.models import Plan
 from billing.standing import Holder
 from tests.billing.world import World
 
@@ -82,3 +84,57 @@ def test_a_change_by_another_mandate_is_told_when_it_is_paid(world: World, asha:
     world.hear()
     world.reconcile()
     assert told(asha) == ["Your plan is now Pro"]
+
+
+def test_what_ends_before_it_was_ever_used_is_no_news(world: World, asha: User) -> None:
+    world.subscribed(asha, "pro", method="upi")
+    done = world.change(asha, "plus")
+    world.pay(done.replacement, method="upi")
+    world.hear()
+    before = told(asha)
+    world.walk(done.replacement, "complete")
+    world.hear()
+    done.replacement.refresh_from_db()
+    assert (str(done.replacement.status), told(asha)) == ("completed", before)
+
+
+def test_one_that_was_never_paid_ends_without_a_word(world: World, asha: User) -> None:
+    row = world.subscribe(asha)
+    world.pass_time(days=2)
+    world.reconcile()
+    row.refresh_from_db()
+    assert (str(row.status), told(asha)) == ("expired", [])
+
+
+def test_a_smaller_plan_at_the_end_of_the_cycle_is_told_when_it_is_asked_for_and_when_it_has_come(
+    world: World, asha: User
+) -> None:
+    world.subscribed(asha, "pro", method="card_international")
+    world.change(asha, "plus")
+    assert told(asha) == ["Your plan changes"]
+    world.pass_time(days=31)
+    world.hear()
+    world.reconcile()
+    assert told(asha) == ["Your plan changes", "Your plan is now Plus"]
+
+
+def test_a_smaller_plan_by_another_mandate_is_told_when_that_stands(world: World, asha: User) -> None:
+    world.subscribed(asha, "pro", method="upi")
+    done = world.change(asha, "plus")
+    assert told(asha) == []
+    world.pay(done.replacement, method="upi")
+    world.hear()
+    world.reconcile()
+    assert told(asha) == ["Your plan changes"]
+
+
+def test_the_end_of_a_trial_before_it_is_paid_for_is_told(world: World, asha: User) -> None:
+    Plan.objects.filter(code="plus").update(trial_days=15)
+    EmailAddress.objects.create(user=asha, email=asha.email, verified=True, primary=True)
+    row = world.subscribe(asha)
+    world.pay(row, method="upi")
+    world.hear()
+    assert told(asha) == []
+    world.walk(row, "cancel", by="customer")
+    world.hear()
+    assert told(asha) == ["Plus has ended"]
