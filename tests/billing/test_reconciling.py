@@ -10,10 +10,12 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import User
-from billing import reconciling, refunds
-from billing.models import Difference, Payment, Subscription
+from billing import reconciling, refunds, stopping
+from billing.models import Difference, Payment, Purchase, Subscription
+from billing.standing import Holder
 from oneai.kit import clock
 from tests.billing.test_changing import again
+from tests.billing.test_subscribing import refused
 from tests.billing.test_topups import SMALL, bought, extra, pay
 from tests.billing.world import World, state, tokens
 
@@ -134,6 +136,75 @@ def test_the_command_says_what_it_found_and_what_stands(world: World, capsys: py
     assert tokens(user) == PLUS
     call_command("reconcile", "--only", "razorpay", "--since", since)
     assert "0 repaired, 0 failed" in capsys.readouterr().out
+
+
+def test_while_payments_are_off_nothing_is_compared(world: World, settings: Any) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    world.pass_time(days=31)
+    world.forget_events()
+    key, settings.RAZORPAY_KEY_ID = settings.RAZORPAY_KEY_ID, ""
+    assert (reconciling.reconcile_due(), again(row).paid_count) == (0, 1)
+    settings.RAZORPAY_KEY_ID = key
+    assert reconciling.reconcile_due() > 0 and again(row).paid_count == 2
+
+
+def test_a_pass_that_can_not_read_razorpay_says_so(world: World) -> None:
+    world.control("fault", {"fault": "503", "method": "GET", "path": "/payments"})
+    assert refused(reconciling.reconcile) == "payments_unavailable"
+    world.control("fault", {"fault": "401", "method": "GET", "path": "/refunds"})
+    assert refused(reconciling.reconcile) == "payments_unconfigured"
+
+
+def test_an_account_that_has_no_list_of_disputes_is_compared_all_the_same(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    world.pass_time(days=31)
+    world.forget_events()
+    world.control("fault", {"fault": "url-not-found", "method": "GET", "path": "/disputes"})
+    report = world.reconcile()
+    assert (report.failed, again(row).paid_count, tokens(user)) == ([], 2, PLUS)
+
+
+def test_an_order_whose_answer_never_came_is_found_by_its_notes(world: World) -> None:
+    user = world.person()
+    world.control("fault", {"fault": "lost-500", "method": "POST", "path": "/orders"})
+    world.control("fault", {"fault": "503", "method": "GET", "path": "/orders"})
+    assert refused(world.order, user) == "payments_unavailable"
+    row = Purchase.objects.get()
+    assert row.razorpay_order_id is None
+    report = world.reconcile()
+    row.refresh_from_db()
+    assert (row.status, report.repaired) == ("created", [f"order {row.razorpay_order_id}"])
+    assert world.control("objects")["order"] == 1
+    assert not world.reconcile().repaired
+    pay(world, row)
+    world.hear()
+    assert extra(user) == SMALL
+
+
+def test_an_end_that_razorpay_was_told_of_is_not_told_again_while_it_can_not_be_seen(world: World) -> None:
+    user = world.person()
+    row = world.subscribed(user)
+    world.control("fault", {"fault": "503", "method": "POST", "path": "/subscriptions/*/cancel"})
+    stopping.cancel(Holder(user.pk), "now", "", "her")
+    world.control("fault", {"fault": "503", "method": "GET", "path": "/subscriptions/*"})
+    assert reconciling.send_due() == 2  # its refund, and its end
+    assert str(again(row).status) == "active" and again(row).cancel_sent_at is not None
+    assert reconciling.send_due() == 0
+    world.reconcile()
+    assert str(again(row).status) == "cancelled"
+
+
+def test_a_payment_that_is_refunded_meanwhile_is_looked_at_again(world: World) -> None:
+    user = world.person()
+    paid = bought(world, user)
+    assert not world.reconcile().repaired
+    world.control(f"payment/{paid.razorpay_payment_id}/refund", {"amount": 1_490})
+    world.forget_events()
+    report = reconciling.reconcile()
+    paid.refresh_from_db()
+    assert paid.refunded_paise == 1_490 and any("refund" in each for each in report.repaired)
 
 
 def test_payments_of_a_closed_account_are_still_followed(world: World) -> None:
