@@ -71,6 +71,7 @@ def test_confirmed_again_it_goes_on_without_a_gap_and_is_charged_once(world: Wor
     paid = Payment.objects.filter(user=user).exclude(effect_at=None).order_by("period_start")
     assert [each.refunded_paise for each in paid] == [0, 0, 0]
     assert (paid[2].period_start, tokens(user)) == (paid[1].period_end, PLUS)
+    assert not OutgoingMail.objects.filter(subject__startswith="Your plan").exists()  # it is the same one
 
 
 def test_not_confirmed_it_ends_and_can_be_had_anew(world: World) -> None:
