@@ -165,7 +165,7 @@ def reminded_on(day: float) -> int:
 def test_a_renewal_is_announced_once_a_week_ahead_in_each_cycle(asha: User) -> None:
     row = subscribed(asha)
     days = (row.current_period_end - clock.now()).days
-    assert [reminded_on(day) for day in (days - 8, days - 6, days - 3, days + 2)] == [0, 1, 0, 0]
+    assert [reminded_on(day) for day in (days - 7, days - 6, days - 3, days + 2)] == [0, 1, 0, 0]
     row.current_period_end = clock.add_months(row.current_period_end, 1)
     row.save()
     assert reminded_on(days + 26) == 1
@@ -203,6 +203,12 @@ def test_the_end_of_a_trial_is_announced_three_days_ahead_whatever_was_chosen(as
     subscribed(asha, status="authenticated", trial=True, starts_at=begins, current_period_end=None, paid_count=0)
     assert [reminded_on(day) for day in (3, 5, 6)] == [0, 1, 0]
     assert "₹1,499.00" in text_of(mails_to(asha)[0])
+
+
+def test_a_round_of_reminders_ends_where_it_is_to_and_the_next_goes_on(asha: User) -> None:
+    rows = [subscribed(user) for user in (asha, make(), make())]
+    with clock.travel(timedelta(days=(rows[0].current_period_end - clock.now()).days - 3)):
+        assert [reminders.announce(most=2) for _ in range(3)] == [2, 1, 0]
 
 
 def test_the_clock_knows_of_reminders() -> None:

@@ -119,6 +119,18 @@ def test_the_free_plan_edited_on_the_desk_holds_for_everybody_without_a_plan(own
     assert standing(newcomer.pk).limits[0].limit == 123
 
 
+def test_another_plan_edited_on_the_desk_changes_nothing_for_who_has_none(owner: Client) -> None:
+    plus = plans.find("plus")
+    limits = json.dumps([{"scope": "*", "unit": "tokens", "limit": 123}])
+    assert owner.post(f"/admin/billing/plan/{plus.pk}/change/", form(plus, limits=limits)).status_code == 302
+    plus.refresh_from_db()
+    newcomer = User.objects.create_user(f"{uuid7()}@example.com")
+    assert (plus.limits[0]["limit"], standing(newcomer.pk).limits[0].limit) == (123, 50_000)
+    assert list(AuditEntry.objects.filter(action__startswith="plan.").values_list("action", "target")) == [
+        ("plan.changed", "plus")
+    ]
+
+
 @pytest.mark.parametrize(
     "limits",
     [
