@@ -7,6 +7,7 @@ import pytest
 from billing import gateway, stopping
 from billing.models import Payment, Refund
 from billing.standing import Holder
+from oneai.kit import clock
 from tests.billing.test_changing import INTERNATIONAL, again
 from tests.billing.test_subscribing import FREE, PLUS, PRO, refused
 from tests.billing.world import World, tokens
@@ -39,7 +40,9 @@ def test_who_ends_does_not_get_what_was_to_follow(world: World, when: str, has: 
     world.reconcile()
     world.hear()
     assert (str(again(old).status), str(again(new).status), tokens(user)) == (status, "cancelled", has)
-    world.pass_time(days=28)
+    end = again(old).current_period_end
+    assert end is not None
+    world.pass_time(days=(end - clock.now()).days - 1)  # Razorpay is told three days before
     world.reconcile()
     world.pass_time(days=3)
     world.hear()
