@@ -37,7 +37,7 @@ def note(
     at = now()
     Difference.objects.create(
         kind=kind,
-        reference=reference,
+        reference=reference[:80],
         ours=dict(ours or {}),
         theirs=dict(theirs or {}),
         repaired_at=at if repaired else None,

@@ -109,7 +109,9 @@ class InvoiceAdmin(ReadOnly):
         ]
 
     def pdf(self, request: HttpRequest, invoice_id: UUID) -> HttpResponseBase:
-        """The paper, for all of the staff: the desk opens to nobody else, and all of them may look."""
+        """The paper, for whoever may look at invoices."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         return invoice_files.answer(request, get_object_or_404(Invoice, pk=invoice_id))
 
     def export(self, request: HttpRequest) -> HttpResponse:

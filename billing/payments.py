@@ -74,8 +74,11 @@ def take_effect(row: Payment, start: datetime | None = None, end: datetime | Non
 
     ``row`` was read under the lock of its payer's money, which still holds, and had no effect.
     """
-    row.effect_at, row.period_start, row.period_end = now(), start, end
-    row.save(update_fields=["effect_at", "period_start", "period_end"])
+    at = now()
+    taken = Payment.objects.filter(pk=row.pk, effect_at=None).update(effect_at=at, period_start=start, period_end=end)
+    if not taken:  # nothing is given twice, whatever became of the lock: all of the transaction is undone
+        raise AssertionError(f"{row.razorpay_payment_id} has taken effect before")
+    row.effect_at, row.period_start, row.period_end = at, start, end
 
 
 def running(row: Subscription, at: datetime | None = None) -> Payment | None:
