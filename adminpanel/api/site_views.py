@@ -23,7 +23,7 @@ from oneai.kit.csvfile import csv_response
 from oneai.kit.drf import JSON
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, moment_parameter, read_body, text_parameter
-from oneai.kit.paging import PAGE_PARAMETERS, Pages, slice_of
+from oneai.kit.paging import PAGE_PARAMETERS, Pages, limit_parameter, slice_of
 from quotas.api.usage_views import day_parameter
 
 _FORMS: Final = {"json": "json", "csv": "csv"}
@@ -240,6 +240,7 @@ class AnalyticsView(StaffView):
             first, last = analytics.span(day_parameter(request, "from"), day_parameter(request, "to"))
         except ValueError as error:
             raise Refusal("invalid_value", str(error), param="from") from error
+        limit_parameter(request)  # what is wrong is said, though a table is not cut into pages
         found = analytics.lines(group, first, last)
         if form == "csv":
             return report(group, first, last, found)

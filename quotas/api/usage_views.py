@@ -21,7 +21,7 @@ from oneai.kit.drf import JSON
 from oneai.kit.errors import Refusal
 from oneai.kit.fields import choice_parameter, text_parameter
 from oneai.kit.money import usd_string
-from oneai.kit.paging import PAGE_PARAMETERS, Pages, page_of
+from oneai.kit.paging import PAGE_PARAMETERS, Pages, limit_parameter, page_of
 from quotas import refused, usage
 from quotas.api.usage_shapes import AccountUsageShape, RefusedCallsShape, UsageRecordShape
 from quotas.models import UsageRecord
@@ -118,6 +118,7 @@ class UsageView(ScopedView):
         account = usage.account_of(principal(request).user_id)
         span = span_of(request, account)
         if form == "csv":
+            limit_parameter(request)  # what is wrong is said, though a table is not cut into pages
             return _csv(account.user_id, span, group)
         groups = Groups(account.user_id, span, group)
         page, following, before = page_of(request, groups.page)

@@ -271,6 +271,10 @@ def test_the_account_of_a_team_has_a_quota_and_is_nobody() -> None:
     assert [row["plan"] for row in rows if row["user"]["id"] == str(team.pk)] == ["none"]  # nobody pays for it yet
 
 
+def test_a_limit_that_is_none_is_said_of_a_table_too() -> None:
+    assert refusal(Staff("owner").get("analytics", format="csv", limit="null")) == (400, "invalid_value", "limit")
+
+
 def test_a_parameter_that_may_be_empty_counts_as_left_out() -> None:
     owner = Staff("owner")
     document = owner.client.get("/api/schema").json()

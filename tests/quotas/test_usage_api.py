@@ -237,6 +237,11 @@ def test_csv_has_every_row_and_no_cell_is_a_formula(used: Purse, member: Client)
     assert [row[0] for row in models[1:]] == ["maker/dear", "maker/model"]
 
 
+def test_a_limit_that_is_none_is_said_of_a_table_too(used: Purse, member: Client) -> None:
+    answer = member.get(USAGE, {"format": "csv", "limit": "null"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "limit")
+
+
 def test_csv_of_very_many_conversations_ends_with_what_the_others_come_to(used: Purse, member: Client) -> None:
     part = UsageDaily.objects.filter(user_id=used.id, part="model").first()
     assert part is not None
