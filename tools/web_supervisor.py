@@ -129,8 +129,9 @@ class Supervisor:
                     worker.process.kill()
             elif number != signal.SIGHUP or self._in_terminal:  # its terminal has gone
                 self._stop()
-            elif not self.stopping and not self.to_renew:
-                self.to_renew = [worker for worker in self.workers if not worker.leaving]
+            elif not self.stopping:
+                # All, in the midst of a renewal too: what began before may have read what has changed since.
+                self.to_renew = list(self.workers)
                 say("renewing", processes=len(self.to_renew))
 
     def _stop(self) -> None:
@@ -165,12 +166,13 @@ class Supervisor:
         worker.cut_lifeline()
         status = worker.process.wait()
         self.workers.remove(worker)
-        if worker in self.to_renew:
+        former = worker in self.to_renew
+        if former:
             self.to_renew.remove(worker)
         say_ended(worker.process.pid, status, leaving=worker.leaving)
         if worker.serving or worker.leaving:
             return
-        if self.to_renew:
+        if self.to_renew and not former:
             say("renewal_given_up", "warning", reason="the new process did not start; the others stay")
             self.to_renew = []
         self.failures += 1

@@ -142,3 +142,52 @@ def test_a_web_process_that_leaves_as_it_was_told_is_no_failure(
     web_supervisor.say_ended(7, status, leaving=leaving)
     line = json.loads(capsys.readouterr().err)
     assert (line["event"], line["level"]) == (event, "info" if event == "process_left" else "warning")
+
+
+# A web process that serves when the file `may` has its number, and fails when it has that with a minus.
+WEB_PROCESS = """
+import os, select, signal, sys
+open("begun", "a").write(f"{os.getpid()} ")
+number = len(open("begun").read().split())
+while str(number) not in (may := open("may").read().split()):
+    if str(-number) in may or select.select([int(sys.argv[3])], [], [], 0.02)[0]:
+        sys.exit(1)
+signal.signal(signal.SIGTERM, lambda *_: (os.write(int(sys.argv[2]), b"l"), sys.exit(0)))
+os.write(int(sys.argv[2]), b"r")
+os.read(int(sys.argv[3]), 1)
+"""
+SUPERVISE = """
+import sys
+sys.path.insert(0, {root!r})
+from tools import web_supervisor
+sys.exit(web_supervisor.Supervisor(web_supervisor.bind("127.0.0.1", 0), 2, 0.0).run())
+"""
+
+
+@pytest.mark.parametrize("third", ["3", "-3"], ids=["that serves", "that fails"])
+def test_a_renewal_asked_for_during_another_reaches_every_process_that_began_before(tmp_path: Path, third: str) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "web_worker.py").write_text(WEB_PROCESS)
+    (tmp_path / "may").write_text("1 2")
+    (tmp_path / "begun").touch()
+    log = tmp_path / "log"
+
+    def begun() -> list[int]:
+        return [int(pid) for pid in (tmp_path / "begun").read_text().split()]
+
+    script = SUPERVISE.format(root=str(ROOT))
+    with log.open("w") as file:
+        supervisor = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=file)
+    try:
+        assert wait_for(lambda: log.read_text().count("process_serving") == 2, 90)
+        supervisor.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: len(begun()) == 3, 90)
+        supervisor.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: log.read_text().count('"renewing"') == 2, 90)
+        (tmp_path / "may").write_text(f"1 2 {third} 4 5 6")
+        assert wait_for(lambda: not any(map(alive, begun()[:3])), 90)
+        assert wait_for(lambda: sum(map(alive, begun())) == 2, 90)
+        assert "renewal_given_up" not in log.read_text()
+    finally:
+        supervisor.terminate()
+        supervisor.wait(timeout=30)
