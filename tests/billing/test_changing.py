@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from accounts import teams
@@ -18,6 +20,13 @@ INTERNATIONAL = {"method": "card_international"}
 
 def again(row: Subscription) -> Subscription:
     return Subscription.objects.select_related("plan", "price", "next_price").get(pk=row.pk)
+
+
+def shortly_before_the_end_of(row: Subscription) -> datetime:
+    """When Razorpay is told of an end and has not charged the next cycle, however long the month is."""
+    end = again(row).current_period_end
+    assert end is not None
+    return end - timedelta(days=2)
 
 
 # An upgrade now ------------------------------------------------------------------------------------
@@ -39,7 +48,7 @@ def test_an_international_card_is_changed_in_place_for_the_difference(world: Wor
     assert not Difference.objects.filter(kind="proration").exists()
     world.hear()
     assert tokens(user) == limit
-    world.pass_time(days=15)
+    world.pass_time(days=17)
     world.hear()
     assert tokens(user) == PRO and not dead()
 
@@ -154,7 +163,7 @@ def test_a_smaller_plan_on_upi_is_authorised_now_and_begins_when_the_cycle_ends(
     world.hear()
     old, new = again(old), again(found.replacement)
     assert (old.cancel_at_cycle_end, str(new.status), tokens(user)) == (True, "authenticated", PRO)
-    world.pass_time(days=27)
+    world.pass_until(shortly_before_the_end_of(old))
     world.reconcile()
     assert again(old).cancel_sent_at is not None
     world.pass_time(days=4)
@@ -192,12 +201,12 @@ def test_an_end_with_the_cycle_waits_here_and_can_be_taken_back_until_shortly_be
     stopping.undo(Holder(user.pk), "her")
     assert refused(stopping.undo, Holder(user.pk), "her") == "nothing_to_undo"
     stopping.cancel(Holder(user.pk), "cycle_end", "still too dear", "her")
-    world.pass_time(days=8)
+    world.pass_until(shortly_before_the_end_of(row))
     world.reconcile()
     assert again(row).cancel_sent_at is not None
     assert refused(stopping.undo, Holder(user.pk), "her") == "too_late_to_undo"
     assert tokens(user) == PLUS
-    world.pass_time(days=3)
+    world.pass_time(days=4)
     world.hear()
     row = again(row)
     assert (str(row.status), row.paid_count, tokens(user)) == ("cancelled", 1, FREE)

@@ -12,6 +12,7 @@ from accounts.models import Membership, OutgoingMail, Team, User
 from billing import changing, checkout, payers, stopping
 from billing.models import Payment, Refund, Subscription
 from billing.standing import Holder
+from tests.billing.test_changing import shortly_before_the_end_of
 from tests.billing.test_subscribing import refused
 from tests.billing.world import World, tokens
 
@@ -80,9 +81,9 @@ def test_the_payment_changes_hands_when_the_period_ends_without_a_gap_or_a_secon
     world.hear()
     assert any(subject == "You no longer pay for Circle" for subject in told(circle.payer))
     assert (tokens(circle.account), circle.charges(circle.heir)) == (had, [])
-    world.pass_time(days=29)
+    world.pass_until(shortly_before_the_end_of(circle.row))
     world.reconcile()
-    world.pass_time(days=3)
+    world.pass_time(days=4)
     world.hear()
     world.reconcile()
     price = circle.row.price.amount_paise * SEATS
@@ -118,9 +119,9 @@ def test_whoever_pays_may_stop_and_is_not_charged_again_by_whoever_owns_the_team
     assert stranger.post(f"/billing/stop-paying/{circle.row.pk}").status_code == 404
     world.pay(circle.take_over(), method="upi")
     world.hear()
-    world.pass_time(days=29)
+    world.pass_until(shortly_before_the_end_of(circle.row))
     world.reconcile()
-    world.pass_time(days=3)
+    world.pass_time(days=4)
     world.hear()
     price = circle.row.price.amount_paise * SEATS
     assert (circle.charges(circle.payer), circle.charges(circle.heir)) == ([price], [price])
