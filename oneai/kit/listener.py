@@ -63,11 +63,11 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and count what it keeps to itself."""
-        if self._lingers is not None:
+        if self._is_lingering():
             return
         self._beside_body += len(data)
         super().data_received(data)
-        if self._lingers is not None:
+        if self._is_lingering():
             return
         if self._in_body:
             self._stop_timer()
@@ -105,8 +105,11 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _is_lingering(self) -> bool:
+        return self._lingers is not None
+
     def _linger(self) -> None:
-        if self._lingers is None and not self.transport.is_closing():
+        if not self._is_lingering() and not self.transport.is_closing():
             self._stop_timer()
             self._lingers = self.loop.call_later(LINGER_SECONDS, self.transport.close)
             self.pipeline.clear()
@@ -136,7 +139,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, code: str) -> None:
         """Answer, unless an answer is on its way already, and close: nothing after this can be understood."""
         self._stop_timer()
-        if self._lingers is not None or self.transport.is_closing():
+        if self._is_lingering() or self.transport.is_closing():
             return
         refusal = Refusal(code)
         request_id = new_request_id()
