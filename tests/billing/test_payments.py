@@ -45,6 +45,13 @@ def test_what_was_fetched_late_changes_nothing(row: Subscription) -> None:
         assert late.razorpay_order_id == "order_AAAAAAAAAAA01"
 
 
+def test_what_is_seen_again_in_its_state_is_as_it_was_seen_last(row: Subscription) -> None:
+    payments.write(seen(), subscription=row)
+    kept, _ = payments.write(seen(method="upi", international=True, amount=49_800), subscription=row)
+    kept.refresh_from_db()
+    assert (kept.method, kept.international, kept.amount_paise) == ("upi", True, 49_800)
+
+
 def test_what_has_gone_back_never_gets_less_by_looking(row: Subscription) -> None:
     for status, said, kept in (
         ("captured", 100, 100), ("captured", 30, 100), ("refunded", 49_900, 49_900), ("captured", 0, 49_900),

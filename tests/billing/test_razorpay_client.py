@@ -225,7 +225,10 @@ def test_an_error_keeps_status_code_field_and_description(answers: Answers, razo
     assert str(error) == "400: The id provided does not exist (plan_id)"
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7), (None, None), ("soon", None), ("-1", None), ("9" * 9, None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), (" 999999 ", 999_999), (None, None), ("soon", None), ("-1", None), ("1" * 7, None)],
+)
 def test_too_many_says_how_long_to_wait(
     answers: Answers, razorpay: Razorpay, header: str | None, seconds: int | None
 ) -> None:

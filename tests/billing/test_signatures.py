@@ -61,6 +61,16 @@ def test_what_is_missing_or_could_be_read_in_two_ways_is_never_signed(payment: s
     assert not signatures.subscription_is_signed(payment, subscription, signed(f"{payment}|{subscription}"), SECRET)
 
 
+@pytest.mark.parametrize(("order", "payment"), [("", PAYMENT), (ORDER, ""), ("a|b", "c"), ("a", "b|c")])
+def test_an_order_is_never_signed_in_part(order: str, payment: str) -> None:
+    assert not signatures.order_is_signed(order, payment, signed(f"{order}|{payment}"), SECRET)
+
+
+@pytest.mark.parametrize(("link", "payment"), [("", PAYMENT), ("plink_1", ""), ("plink_1|r1", PAYMENT)])
+def test_a_payment_link_is_never_signed_in_part(link: str, payment: str) -> None:
+    assert not signatures.link_is_signed(link, "r1", "paid", payment, signed(f"{link}|r1|paid|{payment}"), SECRET)
+
+
 def test_a_webhook_may_be_signed_by_either_secret_and_says_by_which() -> None:
     body = b'{"a": 1}'
     new, old = "n" * 32, "o" * 32
