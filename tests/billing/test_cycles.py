@@ -92,6 +92,13 @@ def test_what_is_unlimited_stays_so_and_what_is_new_is_given_in_part() -> None:
     assert [row["limit"] for row in cycles.raised(after, after, before, left)] == [None]
 
 
+@pytest.mark.parametrize(("early", "whole"), [(timedelta(hours=24), True), (timedelta(hours=24, seconds=1), False)])
+def test_a_month_is_whole_when_its_cycle_ends_up_to_a_day_before_it(early: timedelta, whole: bool) -> None:
+    start = datetime(2027, 1, 10, tzinfo=UTC)
+    month = add_months(start, 1)
+    assert cycles.months_end(start, month - early) == (month if whole else month - early)
+
+
 @given(STARTS, st.integers(1, 90))
 def test_a_trial_gives_the_part_of_a_month_that_its_days_are(start: datetime, days: int) -> None:
     assert tokens(cycles.trial(start, start + days * DAY, LIMITS)) == 2_000_000 * min(days, 30) // 30
