@@ -339,5 +339,5 @@ def test_whichever_statement_fails_nothing_is_changed(purse: Purse) -> None:
             assert purse.differences() == []
         else:
             break
-    assert fault.seen == number - 1 >= 10
+    assert 10 <= fault.seen < number  # what is read anew after a while is a statement of some rounds alone
     assert purse.differences() == []
