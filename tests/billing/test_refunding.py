@@ -179,7 +179,9 @@ def test_a_refund_of_an_old_payment_that_is_refused_is_paid_by_hand(
     assert paid.refunded_paise == (paid.amount_paise if status == "to_pay" else 0)
 
 
-@pytest.mark.parametrize(("age", "old"), [(timedelta(days=179, minutes=-1), False), (timedelta(days=179, seconds=1), True)])
+@pytest.mark.parametrize(
+    ("age", "old"), [(timedelta(days=179, minutes=-1), False), (timedelta(days=179, seconds=1), True)]
+)
 def test_a_payment_is_too_old_a_day_before_razorpay_says_so(paid: Payment, age: timedelta, old: bool) -> None:
     paid.paid_at = clock.now() - age
     assert refunds.is_too_old(paid) is old
