@@ -30,8 +30,8 @@ def left_to_the_other(item: pytest.Item, kind: str) -> bool:
         return kind == "sqlite"
     if not SITES & set(getattr(item, "fixturenames", ())) and not item.nodeid.startswith(ORDINARY):
         return item.nodeid.startswith(MANY) and kind != KINDS[zlib.crc32(item.nodeid.encode()) % len(KINDS)]
-    # Two of three go to PostgreSQL, which need not wait for the browser's part as SQLite's run does.
-    dealt_to = "postgresql" if zlib.crc32(item.nodeid.partition("::")[0].encode()) % 3 < 2 else "sqlite"
+    # Three of five go to PostgreSQL, which need not wait for the browser's part as SQLite's run does.
+    dealt_to = "postgresql" if zlib.crc32(item.nodeid.partition("::")[0].encode()) % 5 < 3 else "sqlite"
     return kind != dealt_to
 
 
