@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from accounts.models import User
 from billing import checkout, effects, gateway, observing
 from billing.models import Difference, Payment, Purchase, Subscription
 from billing.razorpay.once import NOTE
@@ -138,27 +139,28 @@ def test_a_payment_of_an_invoice_without_a_subscription_is_for_nothing_that_was_
 
 
 # What leads where ----------------------------------------------------------------------------------
-def test_the_payment_of_an_order_whose_answer_was_lost_leads_to_it(world: World) -> None:
+def _paid_though_its_answer_was_lost(world: World) -> tuple[User, str]:
+    """Somebody's order that Razorpay made and was paid for, and of which we know nothing."""
     user = world.person()
     world.control("fault", {"fault": "lost-500", "method": "POST", "path": "/orders"})
     world.control("fault", {"fault": "503", "method": "GET", "path": "/orders"})
     assert refused(world.order, user) == "payments_unavailable"
     (order,) = world.control("objects?kind=order")["items"]
     world.control(f"order/{order['id']}/pay", {})
+    return user, order["id"]
+
+
+def test_the_payment_of_an_order_whose_answer_was_lost_leads_to_it(world: World) -> None:
+    user, order_id = _paid_though_its_answer_was_lost(world)
     world.hear(world.events(event="payment.captured"))
     row = Purchase.objects.get()
-    assert (row.razorpay_order_id, row.status, extra(user)) == (order["id"], "paid", SMALL)
+    assert (row.razorpay_order_id, row.status, extra(user)) == (order_id, "paid", SMALL)
     assert not dead() and not Difference.objects.exists()
 
 
 def test_the_event_of_an_order_whose_answer_was_lost_is_enough(world: World) -> None:
-    user = world.person()
-    world.control("fault", {"fault": "lost-500", "method": "POST", "path": "/orders"})
-    world.control("fault", {"fault": "503", "method": "GET", "path": "/orders"})
-    assert refused(world.order, user) == "payments_unavailable"
-    (order,) = world.control("objects?kind=order")["items"]
-    world.control(f"order/{order['id']}/pay", {})
-    found = effects.apply_order(order["id"])
+    user, order_id = _paid_though_its_answer_was_lost(world)
+    found = effects.apply_order(order_id)
     assert found is not None and (found.pk, extra(user)) == (Purchase.objects.get().pk, SMALL)
 
 
