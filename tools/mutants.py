@@ -219,7 +219,14 @@ def main() -> int:
         found = random.Random(options.seed).sample(found, options.sample)  # noqa: S311
     began = time.monotonic()
     # A failure is enough: what hypothesis makes of it, and remembers for the next fork, is not looked at.
-    hypothesis.settings.register_profile("mutants", database=None, phases=[hypothesis.Phase.generate], deadline=None)
+    # A method runs again in each fork, of another instance of its class, which hypothesis takes for a mistake.
+    hypothesis.settings.register_profile(
+        "mutants",
+        database=None,
+        phases=[hypothesis.Phase.generate],
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.differing_executors],
+    )
     hypothesis.settings.load_profile("mutants")
     trial = Trial(found, options.jobs)
     os.chdir(ROOT)

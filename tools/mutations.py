@@ -11,6 +11,7 @@ import ast
 import gc
 import importlib
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import EnumType
@@ -57,11 +58,18 @@ class Mutant:
 
 
 def modules(package: str) -> list[str]:
-    """The names of the package's modules that can be changed."""
+    """The names of the package's modules that can be changed, but for those that need no coverage (decision 0095)."""
+    with (ROOT / "pyproject.toml").open("rb") as project:
+        left_out = tomllib.load(project)["tool"]["coverage"]["report"]["omit"]
     found = []
     for file in sorted((ROOT / package).rglob("*.py")):
-        parts = file.relative_to(ROOT).with_suffix("").parts
-        if not set(parts) & set(DECLARED) and not parts[-1].endswith("admin"):
+        path = file.relative_to(ROOT)
+        parts = path.with_suffix("").parts
+        if (
+            not set(parts) & set(DECLARED)
+            and not parts[-1].endswith("admin")
+            and not any(path.match(pattern) for pattern in left_out)
+        ):
             found.append(".".join(parts))
     return found
 
