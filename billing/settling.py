@@ -99,7 +99,7 @@ def is_token(payment: wire.Payment) -> bool:
 
 def _pay_cycle(row: Subscription, seen: Seen, invoice: Invoice, payment: wire.Payment, kept: Payment) -> None:
     found = terms.paid_for(row, invoice.amount)
-    start, end = _cycle(seen, invoice)
+    start, end = _cycle(row, seen, invoice, kept)
     if found is None or payment.amount != invoice.amount or payment.currency != row.price.currency:
         if not terms.is_changing(row):  # the charge of a change that was made while we looked
             _mismatch(row, payment, "the amount or the currency is not that of the plan")
@@ -134,12 +134,15 @@ def _pay_cycle(row: Subscription, seen: Seen, invoice: Invoice, payment: wire.Pa
     differences.repaired(MISMATCH, payment.id)
 
 
-def _cycle(seen: Seen, invoice: Invoice) -> tuple[datetime | None, datetime | None]:
-    """The cycle that an invoice is for: as it says, or the one that runs when it does not say."""
+def _cycle(row: Subscription, seen: Seen, invoice: Invoice, kept: Payment) -> tuple[datetime | None, datetime | None]:
+    """The cycle that an invoice is for: as it says, or else the one that runs, if nobody has paid it."""
     start, end = invoice.billing_start, invoice.billing_end
     if start is not None and end is not None and end > start:
         return start, end
-    return seen.subscription.current_start, seen.subscription.current_end
+    start = seen.subscription.current_start
+    if row.payments.filter(period_start=start).exclude(period_start=None).exclude(pk=kept.pk).exists():
+        return None, None
+    return start, seen.subscription.current_end
 
 
 def _paid_before(row: Subscription, invoice: Invoice, kept: Payment) -> bool:

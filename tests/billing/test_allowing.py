@@ -247,6 +247,14 @@ def test_of_a_year_the_months_to_come_are_left_whole(months_in: int, use: int, l
     assert found[0] == (left * PLUS, 12 * PLUS)
 
 
+def test_where_nothing_is_in_force_nothing_of_the_cycle_is_left() -> None:
+    row = monthly()
+    cycle = running(row)
+    assert allowing.quota_left(row, cycle)[0] == (PLUS, PLUS)
+    allowing.end_all(row)
+    assert allowing.quota_left(row, cycle)[0] == (0, PLUS)
+
+
 def test_grace_is_a_tenth_of_what_all_the_seats_have() -> None:
     limits = allowing.limits_of(terms_of("plus"), 3)
     start = now()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db.models import F
 
 from billing import effects, gateway, observing, settling, stopping
 from billing.models import Difference, Payment, Refund, Subscription
@@ -107,6 +108,39 @@ def test_an_invoice_without_dates_is_for_the_cycle_that_runs(world: World, dates
     paid = Payment.objects.get(subscription=row)
     assert (paid.period_start, paid.period_end) == (row.current_period_start, row.current_period_end)
     assert paid.period_end is not None and tokens(user) == PLUS
+
+
+def test_of_two_invoices_without_dates_one_alone_is_for_the_cycle_that_runs(world: World) -> None:
+    user = world.person()
+    row = world.subscribe(user)
+    world.pay(row)
+    world.pass_time(days=31)
+    first, second = sorted(invoices_of(world, row), key=lambda each: int(each["billing_start"]))
+    for invoice in (first, second):
+        falsify(world, invoice["id"], billing_start=None, billing_end=None)
+    world.hear()
+    running, other = Payment.objects.filter(subscription=row).order_by(F("period_start").asc(nulls_last=True))
+    assert (running.period_start, other.period_start, other.effect_at) == (again(row).current_period_start, None, None)
+    found = Difference.objects.get(kind="payment_mismatch")
+    assert (tokens(user), found.theirs["why"]) == (PLUS, "the cycle has no dates")
+    for invoice in (first, second):
+        falsify(world, invoice["id"], billing_start=invoice["billing_start"], billing_end=invoice["billing_end"])
+    look(row)
+    found.refresh_from_db()
+    assert found.repaired_at is not None and again(row).paid_count == 2 and tokens(user) == PLUS
+
+
+def test_what_is_heard_of_together_is_taken_in_the_order_in_which_it_was_paid(world: World) -> None:
+    row = world.subscribe(world.person())
+    world.pay(row)
+    for _ in range(5):
+        world.pass_time(days=31)
+    world.forget_events()
+    look(row)
+    paid = row.changes.filter(kind="paid").order_by("created_at", "pk")
+    starts = [each.details["period_start"] for each in paid]
+    assert len(starts) == 6 and starts == sorted(starts)
+    assert [each.details["first"] for each in paid] == [True, False, False, False, False, False]
 
 
 @pytest.mark.parametrize("missing", ["current_start", "current_end"])
