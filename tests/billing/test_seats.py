@@ -22,6 +22,17 @@ def joined(world: World, team: Team, people: int) -> None:
         Membership.objects.create(team=team, user=world.person())
 
 
+def with_a_team(world: World, seats: int = 1, **how: str) -> tuple[Holder, Team, Subscription]:
+    """Somebody's team, and what was paid for it, by a card from abroad unless it is said."""
+    owner = world.person()
+    team = teams.create_team(owner, "Weavers")
+    holder = Holder(owner.pk, team.pk)
+    row = checkout.subscribe(owner, holder, "team", "month", seats=seats)
+    world.pay(row, **(how or INTERNATIONAL))
+    world.hear()
+    return holder, team, row
+
+
 def test_fewer_seats_than_people_are_not_sold(world: World) -> None:
     owner = world.person()
     team = teams.create_team(owner, "Weavers", seats=3)
@@ -35,25 +46,15 @@ def test_fewer_seats_than_people_are_not_sold(world: World) -> None:
 
 
 def test_fewer_seats_than_people_are_not_changed_to(world: World) -> None:
-    owner = world.person()
-    team = teams.create_team(owner, "Weavers")
-    holder = Holder(owner.pk, team.pk)
-    row = checkout.subscribe(owner, holder, "team", "month", seats=3)
-    world.pay(row, **INTERNATIONAL)
-    world.hear()
+    holder, team, row = with_a_team(world, seats=3)
     joined(world, team, 2)
-    assert refused(changing.change, owner, holder, "", "", 2, "") == "seats_taken"
+    assert refused(changing.change, row.user, holder, "", "", 2, "") == "seats_taken"
     assert again(row).next_price is None
 
 
 def test_who_joined_before_a_smaller_number_began_stays_and_the_owners_of_the_site_hear_of_it(world: World) -> None:
-    owner = world.person()
-    team = teams.create_team(owner, "Weavers")
-    holder = Holder(owner.pk, team.pk)
-    row = checkout.subscribe(owner, holder, "team", "month", seats=3)
-    world.pay(row, **INTERNATIONAL)
-    world.hear()
-    assert changing.change(owner, holder, "", "", 1, "").when == "cycle_end"
+    holder, team, row = with_a_team(world, seats=3)
+    assert changing.change(row.user, holder, "", "", 1, "").when == "cycle_end"
     joined(world, team, 2)
     world.pass_until(again(row).current_period_end)
     world.pass_time(hours=1)
@@ -75,14 +76,10 @@ def test_what_is_paid_for_a_person_sets_no_seats(world: World) -> None:
 
 
 def test_a_team_may_go_once_its_plan_has_ended(world: World) -> None:
-    owner = world.person()
-    team = teams.create_team(owner, "Weavers")
-    row = checkout.subscribe(owner, Holder(owner.pk, team.pk), "team", "month")
-    world.pay(row, method="upi")
-    world.hear()
+    holder, team, row = with_a_team(world, method="upi")
     assert refused(holders.keep_subscribed, team.pk) == "team_subscribed"
     world.control("fault", {"fault": "503", "method": "POST", "path": "/subscriptions/*/cancel"})
-    stopping.cancel(Holder(owner.pk, team.pk), "now", "", "her")
+    stopping.cancel(holder, "now", "", "her")
     assert str(again(row).status) == "active"  # Razorpay will be told: nothing is charged again
     holders.keep_subscribed(team.pk)
 
