@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from django.http.request import validate_host
-
-from adminpanel.doctor_findings import Finding, Level, is_loopback
+from adminpanel.doctor_findings import Finding, Level, is_here
 from adminpanel.doctor_keys import Keys, judge_keys
 from adminpanel.doctor_payments import Payments, judge_payments
+from oneai.kit import hosts
 
 SHORTEST_SECRET = 50
 SHORTEST_WEBHOOK_SECRET = 32
@@ -91,7 +90,7 @@ class Facts:
 
 def is_far(host: str) -> bool:
     """Whether traffic to a host leaves the private network, as far as the name tells."""
-    if is_loopback(host) or "." not in host:
+    if is_here(host) or "." not in host:
         return False
     try:
         return not ipaddress.ip_address(host).is_private
@@ -102,9 +101,9 @@ def is_far(host: str) -> bool:
 def judge_site(conf: Configuration) -> Iterator[Finding]:
     """Debugging, address, secret key, hosts."""
     host = urlsplit(conf.site_url).hostname or ""
-    public = not is_loopback(host)
+    public = not is_here(host)
     wide_open = [host for host in conf.allowed_hosts if host == "*"]
-    if conf.debug and (public or wide_open or any(not is_loopback(host) for host in conf.allowed_hosts)):
+    if conf.debug and (public or wide_open or any(not is_here(host) for host in conf.allowed_hosts)):
         yield Finding(Level.UNSAFE, "DEBUG", "is on, and the site has a public name: errors would show its source.")
     elif conf.debug:
         yield Finding(Level.OK, "DEBUG", "is on: this is development, reachable from this machine only.")
@@ -122,7 +121,7 @@ def judge_site(conf: Configuration) -> Iterator[Finding]:
         yield Finding(Level.OK, "SECRET_KEY", "is set.")
     if wide_open:
         yield Finding(Level.UNSAFE, "ALLOWED_HOSTS", "is *: anybody may invent the name of this site.")
-    if conf.allowed_hosts and not validate_host(f"[{host}]" if ":" in host else host, conf.allowed_hosts):
+    if conf.allowed_hosts and not hosts.names(conf.allowed_hosts, host):
         text = f"does not name {host}, the host of SITE_URL: every request is refused."
         yield Finding(Level.MISSING, "ALLOWED_HOSTS", text)
     if conf.site_url.startswith("https://") and not conf.debug and not conf.trusted_proxies:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
+
+from oneai.kit.hosts import is_loopback
 
 
 class Level(StrEnum):
@@ -30,11 +31,6 @@ class Finding:
         return self.level in {Level.MISSING, Level.UNSAFE}
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host in {"localhost", ""} or host.endswith(".localhost") or host.startswith("/"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def is_here(host: str) -> bool:
+    """Whether what a setting names is this machine: its own name or address, none at all, or a socket's path."""
+    return host == "" or host.startswith("/") or is_loopback(host)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from adminpanel.doctor_findings import Finding, Level, is_loopback
+from adminpanel.doctor_findings import Finding, Level, is_here
 
 #: Events are handled every second; later than this, none is at work or Razorpay does not answer.
 PATIENCE_SECONDS: Final = 900
@@ -54,7 +54,7 @@ def judge_payments(found: Payments | None) -> Iterator[Finding]:
 def _judge_mode(found: Payments) -> Iterator[Finding]:
     if found.imitated:
         return
-    public = not is_loopback(urlsplit(found.site_url).hostname or "")
+    public = not is_here(urlsplit(found.site_url).hostname or "")
     host = urlsplit(found.base_url).hostname or ""
     if found.live and (found.development or not public):
         yield Finding(Level.UNSAFE, "Razorpay's key", "is live: this machine moves real money. Use a test key here.")
@@ -76,7 +76,7 @@ def _judge_door(found: Payments) -> Iterator[Finding]:
     address = f"{found.site_url}{DOOR}"
     if found.imitated:
         return
-    if is_loopback(parts.hostname or ""):
+    if is_here(parts.hostname or ""):
         text = f"can't come in: nobody outside reaches {address}. What happened is found when the worker looks."
         yield Finding(Level.OFF, "Payment events", text)
     elif parts.scheme != "https" or parts.port not in {None, 443}:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http.request import validate_host
 
 from oneai import env
+from oneai.kit import hosts
 from oneai.settings import razorpay
 from oneai.settings.allauth import google_provider
 from oneai.settings.base import *  # noqa: F403
@@ -28,21 +27,6 @@ SECRET_KEY = env.text("SECRET_KEY")
 ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS")
 
 
-def loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def answers_to(host: str) -> bool:
-    """Whether ALLOWED_HOSTS names ``host``."""
-    return validate_host(f"[{host}]" if ":" in host else host, ALLOWED_HOSTS)
-
-
 def problems() -> list[str]:
     """Everything that keeps a production server from starting, one sentence each."""
     found = []
@@ -59,9 +43,9 @@ def problems() -> list[str]:
     parts = urlsplit(SITE_URL)
     if not SITE_URL:
         found.append("SITE_URL is missing")
-    elif parts.scheme == "http" and not loopback(parts.hostname or ""):
+    elif parts.scheme == "http" and not hosts.is_loopback(parts.hostname or ""):
         found.append("SITE_URL must be https:// unless its host is this machine")
-    if SITE_URL and ALLOWED_HOSTS and not answers_to(parts.hostname or ""):
+    if SITE_URL and ALLOWED_HOSTS and not hosts.names(ALLOWED_HOSTS, parts.hostname or ""):
         found.append(f"ALLOWED_HOSTS does not name {parts.hostname}, the host of SITE_URL")
     if not OPENROUTER_API_KEYS and not EXTRA_UPSTREAMS:
         found.append("no upstream: set OPENROUTER_API_KEY or EXTRA_UPSTREAMS")
@@ -73,12 +57,12 @@ def problems() -> list[str]:
             env.email(EMAIL_URL)
     except ImproperlyConfigured as error:
         found.append(str(error))
-    found += razorpay.problems(only_this_machine=loopback(parts.hostname or ""))
+    found += razorpay.problems(only_this_machine=hosts.is_loopback(parts.hostname or ""))
     return found
 
 
 if problems():
     raise ImproperlyConfigured("The settings are not complete:\n  - " + "\n  - ".join(problems()))
 
-STAFF_NEEDS_SECOND_STEP = not loopback(urlsplit(SITE_URL).hostname or "")
+STAFF_NEEDS_SECOND_STEP = not hosts.is_loopback(urlsplit(SITE_URL).hostname or "")
 SOCIALACCOUNT_PROVIDERS = google_provider(GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, GOOGLE_BASE_URL)
