@@ -1,12 +1,12 @@
 """What customers are told of without a deed: a charge in a week, a plan that runs out then, the end of a trial
-in three days, and refunds that
-have no paper to go with.
+in three days, and refunds that have no paper to go with.
 
 Duties of any number of workers; ``billing.emails`` sees to it that each is told once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -31,24 +31,30 @@ def _not_told(kind: str, since: str, ahead: timedelta) -> QuerySet[Subscription]
 
 
 def announce(most: int = 100) -> int:
-    """Write the reminders whose time has come; returns how many."""
+    """Write the reminders whose time has come, ``most`` at a time; returns how many."""
     told = 0
+    for new in _written():
+        told += new
+        if told >= most:
+            break
+    return told
+
+
+def _written() -> Iterator[bool]:
+    """Write one reminder after the other; whether each was new."""
     renewing = _not_told("renewal_ahead", "current_period_end", RENEWAL_AHEAD)
     renewing = renewing.filter(Q(total_count=0) | Q(paid_count__lt=F("total_count")))
     for row in renewing.filter(status=SubscriptionStatus.ACTIVE).iterator():
         if notifications.wanted(row.user, notifications.RENEWALS):
-            told += emails.renewal_ahead(row)
-        if told >= most:
-            return told
+            yield emails.renewal_ahead(row)
     for row in _not_told("runs_out", "allowed_until", RENEWAL_AHEAD).filter(status=SubscriptionStatus.COMPLETED):
         if ending.running_out(standing.holder_of(row)) == row:
-            told += emails.runs_out(row)
+            yield emails.runs_out(row)
     beginning = _not_told("trial_ends", "starts_at", TRIAL_AHEAD)
-    for row in beginning.filter(status=SubscriptionStatus.AUTHENTICATED, trial=True)[: most - told]:
-        told += emails.trial_ends(row)
-    for refund in _without_paper()[: most - told]:
-        told += emails.refund_made(refund)
-    return told
+    for row in beginning.filter(status=SubscriptionStatus.AUTHENTICATED, trial=True):
+        yield emails.trial_ends(row)
+    for refund in _without_paper():
+        yield emails.refund_made(refund)
 
 
 def _without_paper() -> QuerySet[Refund]:

@@ -83,12 +83,12 @@ def test_an_upgrade_adds_the_difference_for_the_time_left_and_never_takes(
 
 
 def test_what_is_unlimited_stays_so_and_what_is_new_is_given_in_part() -> None:
-    left = remaining(
-        datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 31, tzinfo=UTC), datetime(2027, 1, 16, tzinfo=UTC)
-    )
+    start, end = datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 31, tzinfo=UTC)
+    left = remaining(start, end, datetime(2027, 1, 16, tzinfo=UTC))
     before = [{"scope": "*", "unit": "tokens", "limit": None}]
-    after = [{"scope": "*", "unit": "tokens", "limit": 10}, {"scope": "x/y", "unit": "tokens", "limit": 100}]
+    after = [{"scope": "*", "unit": "tokens", "limit": 10}, {"scope": "x/y", "unit": "tokens", "limit": 101}]
     assert [row["limit"] for row in cycles.raised(before, before, after, left)] == [None, 50]
+    assert [row["limit"] for row in cycles.raised(before, before, after, remaining(start, end, start))] == [None, 101]
     assert [row["limit"] for row in cycles.raised(after, after, before, left)] == [None]
 
 

@@ -189,6 +189,21 @@ def test_any_papers_come_to_the_same_in_the_tables_of_sales_and_of_services(foun
     assert counted == Counter(5 if one.credit else 1 for one in found)
 
 
+def test_numbers_are_listed_by_series_and_by_year() -> None:
+    entry = gstr1.Entry("998434", 1800, gst.parts_of(118_000, 1800, Supply.WITHIN_STATE))
+    numbers = ["OA/2627/000002", "OA/2526/000009", "OB/2627/000001", "OA/2627/000010", "OA/2627/000009"]
+    found = [
+        gstr1.Document(number, date(2026, 11, 1), False, "", "27", Supply.WITHIN_STATE, (entry,), None)
+        for number in numbers
+    ]
+    (kind,) = gstr1.build(paid.MAHARASHTRA, date(2026, 11, 30), found)["doc_issue"]["doc_det"]
+    assert [(docs["num"], docs["from"], docs["to"], docs["totnum"]) for docs in kind["docs"]] == [
+        (1, "OA/2526/000009", "OA/2526/000009", 1),
+        (2, "OA/2627/000002", "OA/2627/000010", 3),
+        (3, "OB/2627/000001", "OB/2627/000001", 1),
+    ]
+
+
 # The command -------------------------------------------------------------------------------------
 def command(first: str = TODAY["first"], last: str = TODAY["last"], form: str = "csv", gstin: str = "") -> str:
     out = io.StringIO()

@@ -91,6 +91,15 @@ def test_a_seller_nobody_knows_the_place_of_writes_bills_that_name_none() -> Non
     assert dict(taxed.facts)["Place of supply"] == "Maharashtra (27)"
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("27", [("CGST", "9%", "₹90.00"), ("SGST", "9%", "₹90.00")]), ("29", [("IGST", "18%", "₹180.00")])],
+)
+def test_taxes_are_said_to_the_paisa(state: str, told: list[tuple[str, str, str]]) -> None:
+    paper = invoice_paper.read(invoices.issue_for(paid.payment(paid.person(state_code=state), 118_000)))
+    assert [(tax.name, tax.rate.replace(" ", "").replace("\u00a0", ""), tax.amount) for tax in paper.taxes] == told
+
+
 def test_seats_and_packs_are_said_on_the_line() -> None:
     team = invoices.issue_for(paid.subscribed(paid.person(), "team", quantity=5)).lines.get()
     assert (team.description, team.quantity, team.total_paise) == ("OneAI Team, a month, 5 seats", 5, 649_500)
@@ -330,7 +339,9 @@ def test_one_that_can_not_be_written_keeps_no_other_from_it() -> None:
         ({"gstin": "", "lut": "AD27"}, {"lut"}),
         ({"sac": "123456"}, {"sac"}),
         ({"sac": "99843"}, {"sac"}),
+        ({"gst_rate_basis_points": 0}, set()),
         ({"gst_rate_basis_points": 1801}, {"gst_rate_basis_points"}),
+        ({"gst_rate_basis_points": 1804}, set()),
         ({"gst_rate_basis_points": 4002}, {"gst_rate_basis_points"}),
         ({"invoice_prefix": "A/B"}, {"invoice_prefix"}),
         ({"credit_prefix": "OA"}, {"credit_prefix"}),

@@ -136,6 +136,15 @@ def test_money_that_bought_nothing_and_goes_back_is_told_once(asha: User) -> Non
     assert reminders.announce() == 0
 
 
+def test_reminders_are_written_so_many_at_a_time_and_none_is_forgotten() -> None:
+    people = [make(email=f"one-of-five-{at}@example.com") for at in range(5)]
+    for user in people:
+        refused = paid(subscribed(user))
+        Refund.objects.create(payment=refused, key=f"r{user.pk}", amount_paise=149_900, reason="Paid twice.")
+    assert [reminders.announce(most=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [subjects(user) for user in people] == [["Refund of ₹1,499.00"]] * 5
+
+
 def test_names_from_outside_can_not_become_markup(asha: User) -> None:
     row = subscribed(asha)
     emails.payment_failed(row, paid(row, status="failed", error_description="<b>Sorry & bye</b>"))

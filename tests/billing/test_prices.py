@@ -90,8 +90,10 @@ def test_what_can_not_be_debited_by_itself_is_warned_of_while_it_is_sold(world: 
     Plan.objects.filter(code="team").update(price_year_paise=paise)
 
     def warned() -> list[tuple[str, str]]:
-        return [(each.price.plan.code, each.price.interval) for each in prices.sync(gateway.razorpay()) if each.warning]
+        return [(each.price.plan.code, each.warning) for each in prices.sync(gateway.razorpay()) if each.warning]
 
-    assert warned() == ([("team", "year")] if warns else [])
+    told = warned()
+    assert [code for code, _ in told] == (["team"] if warns else [])
+    assert all(text.startswith("team by the year costs ₹15,000: ") for _, text in told)
     Plan.objects.filter(code="team").update(is_active=False)
     assert warned() == []

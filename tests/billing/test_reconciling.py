@@ -54,6 +54,21 @@ def test_what_happened_unheard_is_found_in_one_pass(world: World, what: str) -> 
     assert state(user) == found
 
 
+def test_what_both_sides_know_alike_is_not_looked_at_again(world: World) -> None:
+    user = world.person()
+    world.subscribed(user)
+    failed = world.subscribe(world.person())
+    world.pay(failed, ok=False)
+    paid = bought(world, world.person())
+    part = bought(world, world.person())
+    for payment, paise in ((paid, paid.amount_paise), (part, 100)):
+        refunds.ask(payment, f"refund-{payment.pk}", paise)
+    refunds.send_due()
+    world.hear()
+    world.pass_time(hours=1)
+    assert (world.reconcile().looked_at, Difference.objects.count()) == (0, 0)
+
+
 def test_the_workers_own_pass_sees_a_renewal_that_is_overdue(world: World) -> None:
     user = world.person()
     row = world.subscribed(user)
