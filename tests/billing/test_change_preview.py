@@ -59,6 +59,8 @@ def test_what_goes_back_by_hand_is_said_before(world: World) -> None:
     world.pass_time(days=210)
     said = preview(again(row), "pro")
     assert 0 < said.by_hand == said.back
+    later = preview(again(row), "plus", "month")  # nothing goes back by hand or otherwise when it comes later
+    assert (later.now, later.back, later.by_hand) == (False, 0, 0)
 
 
 def test_more_seats_cost_by_the_seat(world: World) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from accounts import teams
 from accounts.models import Membership, User
-from billing import changing, checkout, ending, holders, reconciling, shown, stopping
+from billing import changing, checkout, ending, holders, reconciling, shown, stopping, takeover
 from billing.models import Difference, Payment, Refund, Subscription
 from billing.standing import Holder
 from quotas import allowances, audit, reading
 from tests.billing.test_subscribing import FREE, PLUS, PRO, refused
-from tests.billing.world import World, dead, live, spend, tokens
+from tests.billing.world import World, dead, live, spend, state, tokens
 
 INTERNATIONAL = {"method": "card_international"}
 
@@ -120,6 +120,21 @@ def test_a_mandate_that_cannot_be_changed_is_replaced_once_the_new_one_is_paid(w
     world.pass_time(days=40)
     world.hear()
     assert Payment.objects.filter(subscription=old).count() == 1
+
+
+def test_what_was_ended_in_the_app_meanwhile_goes_back_in_part_when_its_replacement_is_paid(world: World) -> None:
+    user = world.person()
+    old = world.subscribed(user, method="upi")
+    world.pass_time(days=10)
+    new = world.change(user, "pro").replacement
+    world.walk(old, "cancel")
+    world.hear()
+    assert (str(again(old).status), tokens(user)) == ("cancelled", PLUS)
+    world.pay(new, method="upi")
+    world.hear()
+    back = Refund.objects.get(payment__subscription=old)
+    assert 0 < back.amount_paise < 49_900 and again(old).metadata["ended"]["why"] == takeover.REPLACED
+    assert state(user)["label"] == ("pro", "active")
 
 
 def test_a_replacement_that_is_never_paid_leaves_the_old_one_as_it_was(world: World) -> None:

@@ -97,7 +97,16 @@ def test_a_seller_nobody_knows_the_place_of_writes_bills_that_name_none() -> Non
 )
 def test_taxes_are_said_to_the_paisa(state: str, told: list[tuple[str, str, str]]) -> None:
     paper = invoice_paper.read(invoices.issue_for(paid.payment(paid.person(state_code=state), 118_000)))
-    assert [(tax.name, tax.rate.replace(" ", "").replace("\u00a0", ""), tax.amount) for tax in paper.taxes] == told
+    for taxed in (paper, *paper.lines):
+        assert (taxed.taxable, taxed.total) == ("₹1,000.00", "₹1,180.00")
+        assert [(tax.name, tax.rate.replace("\u00a0", "").replace(" ", ""), tax.amount) for tax in taxed.taxes] == told
+
+
+def test_a_paisa_may_go_back() -> None:
+    payment = paid.payment(paid.person(), 118_000)
+    invoice = invoices.issue_for(payment)
+    note = invoices.credit_note_for(paid.refund(payment, 1))
+    assert note is not None and adds_up(note) and note.total_paise == 1 == invoices.credited(invoice)
 
 
 def test_seats_and_packs_are_said_on_the_line() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
 
+from billing import limits
+from oneai.kit import clock
 from tests.billing.test_subscribing import refused
 from tests.billing.world import World
 
@@ -37,6 +42,31 @@ def test_a_door_to_razorpay_shuts_after_many_tries(world: World, door: str) -> N
     refused = ask()
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_attempts")
     assert int(refused.headers["Retry-After"]) > 0
+
+
+FIRST, MINUTES_10, HOUR = UUID(int=1), 600, 3600
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("count", "most", "seconds"),
+    [
+        (lambda at: limits.count_order(FIRST), 60, HOUR),
+        (lambda at: limits.count_change(FIRST), 60, HOUR),
+        (lambda at: limits.count_verification(FIRST), 60, MINUTES_10),
+        (lambda at: limits.count_return(FIRST, f"192.0.2.{at % 200}"), 30, MINUTES_10),
+        (lambda at: limits.count_return(UUID(int=at), "192.0.2.1"), 300, MINUTES_10),
+    ],
+    ids=["orders", "changes", "verifications", "returns to an order", "returns from an address"],
+)
+def test_a_count_begins_anew_after_its_time(count: Callable[[int], None], most: int, seconds: int) -> None:
+    for at in range(most):
+        count(at)
+    assert refused(count, most) == "too_many_attempts"
+    with clock.travel(timedelta(seconds=seconds - 1)):
+        assert refused(count, most) == "too_many_attempts"
+    with clock.travel(timedelta(seconds=seconds, milliseconds=500)):
+        count(most)
 
 
 def test_a_page_counts_with_the_api(world: World) -> None:

@@ -11,6 +11,7 @@ from billing import ending, gateway, looking, overdue, refunds, standing, stoppi
 from billing.looking import Report
 from billing.models import Coupon, Difference, Payment, Purchase, Subscription
 from billing.standing import Holder
+from oneai.kit import clock
 from oneai.kit.clock import now
 from tests.billing.test_changing import INTERNATIONAL, again
 from tests.billing.test_subscribing import FREE, PLUS, refused
@@ -50,8 +51,8 @@ def test_one_that_was_made_unheard_is_found_by_its_row(world: World) -> None:
 def test_a_row_is_not_looked_for_before_razorpay_has_had_its_time(world: World) -> None:
     lost(world, "subscriptions")
     assert refused(world.subscribe, world.person()) == "payments_unavailable"
-    for minutes, status in ((4, "creating"), (2, "created")):
-        world.pass_time(minutes=minutes)
+    for seconds, status in ((4 * 60 + 30, "creating"), (60, "created")):
+        world.pass_time(seconds=seconds)
         overdue.see_subscriptions(gateway.razorpay(), now(), Report())
         assert str(Subscription.objects.get().status) == status
 
@@ -127,6 +128,16 @@ def test_a_charge_that_was_due_is_seen_by_its_time(world: World, days: int) -> N
     assert report.repaired == [f"subscription {row.razorpay_subscription_id}"]
     assert (again(row).paid_count, tokens(user)) == (1 + days // 30, PLUS)
     assert not world.reconcile(NOTHING_LATELY).repaired
+
+
+def test_a_charge_is_seen_though_all_was_looked_at_just_before_and_just_after_it(world: World) -> None:
+    row = world.subscribed(world.person(), method="upi")
+    world.pass_until(again(row).charge_at)
+    for minutes in (-2, 2):
+        Subscription.objects.filter(pk=row.pk).update(fetched_at=again(row).charge_at + timedelta(minutes=minutes))
+        world.forget_events()
+        with clock.travel(timedelta(minutes=6)):
+            assert world.reconcile(NOTHING_LATELY).looked_at == 1
 
 
 def test_what_was_not_looked_at_for_half_a_day_is_looked_at_and_nothing_more_often(world: World) -> None:

@@ -193,6 +193,7 @@ HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
         (Says(HTML, 404), errors.Unavailable, True),
         (Says(b"", 504), errors.Unavailable, True),
         (Says({"error": "a text"}, 503), errors.Unavailable, True),
+        (Says(b"{}", 300), errors.Unavailable, True),
         (Says(b"", 302, {"Location": "/v1/elsewhere"}), errors.Unavailable, True),
         (Says(HTML, 200), errors.Unreadable, True),
         (Says(rzp.subscription(paid_count=-1)), errors.Unreadable, True),
