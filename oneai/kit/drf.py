@@ -27,7 +27,7 @@ class JSONBody(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         body = stream.read()
-        return read_json(body) if body.strip() else {}
+        return read_json(body) if body else {}
 
 
 class JSON(JSONRenderer):

@@ -78,6 +78,7 @@ def test_null_counts_as_left_out(as_alice: Api) -> None:
         ([], (400, "invalid_request", None)),
         ("text", (400, "invalid_request", None)),
         (b"{", (400, "invalid_json", None)),
+        (b" ", (400, "invalid_json", None)),
         (b'{"title": "\\ud800"}', (400, "invalid_json", None)),
         (b"\xff", (400, "invalid_json", None)),
     ],
