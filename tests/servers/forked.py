@@ -62,13 +62,12 @@ class Forked:
         self._status: int | None = None
         if not self._hear(60):
             raise RuntimeError(f"{arguments[0]} was not started")
-        self.pid = int(self._said)
-        self._said = b""
+        self.pid = self._number()
 
     def _hear(self, seconds: float) -> bool:
         """Whether a line came in time."""
         end = time.monotonic() + seconds
-        while not self._said.endswith(b"\n"):
+        while b"\n" not in self._said:
             if not select.select([self._connection], [], [], max(0.0, end - time.monotonic()))[0]:
                 return False
             data = self._connection.recv(64)
@@ -76,6 +75,11 @@ class Forked:
                 raise RuntimeError("the process that forks is gone")
             self._said += data
         return True
+
+    def _number(self) -> int:
+        """The first line that was heard; one that ends at once has said two by then."""
+        line, _, self._said = self._said.partition(b"\n")
+        return int(line)
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
@@ -88,7 +92,7 @@ class Forked:
         if self._status is None:
             if not self._hear(timeout):
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            self._status = int(self._said)
+            self._status = self._number()
             self._connection.close()
         return self._status
 
