@@ -13,7 +13,7 @@ import pytest
 SITES = {"live_site", "own_site", "fresh_site", "site", "page", "browser"}
 # What is here asks databases for nothing that one does otherwise than the other: ordinary rows, by Django's own ways.
 ORDINARY = ("tests/accounts/", "tests/adminpanel/", "tests/content/", "tests/kit/", "tests/operations/")
-# There are so many of these that each module meets both databases when every other test runs on one of them.
+# There are so many of these that each module meets both databases though each test runs on one: two of five on SQLite.
 MANY = ("tests/billing/", "tests/chat/")
 USES_DATABASE = {"db", "transactional_db", "django_db_setup", "database", "postgres", "live_site", "fresh_site"}
 
@@ -27,7 +27,7 @@ def left_to_the_other(item: pytest.Item, kind: str) -> bool:
         return kind == "postgresql"
     if item.get_closest_marker("slow") or item.get_closest_marker("faults"):
         return kind == "sqlite"
-    # Three of five go to PostgreSQL, which need not wait for the browser's part as SQLite's run does.
+    # Three of five, or of modules, go to PostgreSQL: SQLite's run has the browser's part after it.
     if not SITES & set(getattr(item, "fixturenames", ())) and not item.nodeid.startswith(ORDINARY):
         number = zlib.crc32(item.nodeid.encode())
         return item.nodeid.startswith(MANY) and kind != ("sqlite" if number % 2 == 0 and number % 5 else "postgresql")
