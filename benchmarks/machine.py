@@ -53,6 +53,16 @@ def pin(pid: int, cores: Iterable[int]) -> None:
             os.sched_setaffinity(int(thread.name), cores)
 
 
+def cores_of(root: int) -> set[int]:
+    """The cores on which any thread of a running process tree may run."""
+    found: set[int] = set()
+    for one in tree(root):
+        with contextlib.suppress(OSError):  # it, or a thread of it, has just ended
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                found |= os.sched_getaffinity(int(thread.name))
+    return found
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/<pid>/stat after the command's name; empty when the process is gone."""
     try:

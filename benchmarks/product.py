@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.machine import Cores, on_cores
+from benchmarks.machine import Cores, cores_of, on_cores
 from benchmarks.subjects import require_free
 from tests.servers.postgres import NoPostgreSQL, Postgres
 from tests.servers.process import ServerDied, ServerProcess
@@ -99,8 +99,11 @@ class Running:
 
 
 def _start_web(site: Site, cores: Cores) -> None:
+    """Starts the web processes on cores of their own. Raises ServerDied, NotMeasurable."""
     with on_cores(cores.server):
         site.start()
+    if (found := cores_of(site.web_pid)) != set(cores.server):
+        raise NotMeasurable(f"the web processes run on cores {sorted(found)}, not on {sorted(cores.server)}")
 
 
 def start(
@@ -134,7 +137,7 @@ def start(
             keys = tuple(_account(site, number) for number in range(accounts))
             worker = _worker(site, scratch)
         _start_web(site, cores)
-    except (ServerDied, CommandFailed, NoPostgreSQL) as problem:
+    except (ServerDied, CommandFailed, NoPostgreSQL, NotMeasurable) as problem:
         if worker:
             worker.stop()
         if site:
@@ -153,7 +156,7 @@ def _site(url: str, workers: int, simulator_port: int, port: int, scratch: Path)
         "OPENROUTER_API_KEY": "bench",
         "PLATFORM_DAILY_USD": "1000000",
     }
-    site = Site(url, scratch, settings=settings, processes=workers, worker=False)
+    site = Site(url, scratch, settings=settings, processes=workers, worker=False, forked=False)
     site.port = port
     site.url = f"http://localhost:{port}"
     site.log_path = scratch / f"site-{port}.log"

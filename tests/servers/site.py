@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -74,8 +75,13 @@ class Site:
         settings: Mapping[str, str] | None = None,
         processes: int = 1,
         worker: bool = True,
+        forked: bool = True,
     ) -> None:
-        """``settings`` come on top of the production ones; ``processes`` is WEB_CONCURRENCY."""
+        """``settings`` come on top of the production ones; ``processes`` is WEB_CONCURRENCY.
+
+        With ``forked`` its processes come from one that has the libraries already, which is quick; without it they
+        are new ones, which run where their starter may and have in memory only what they need.
+        """
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.sandbox_url = ""
@@ -86,6 +92,7 @@ class Site:
         self.env |= {"STORAGE_URL": str(folder / f"files-{self.port}")} | dict(settings or {})
         self.env["WEB_CONCURRENCY"] = str(processes)
         self._with_worker = worker
+        self._forked = forked
         self._web: ServerProcess | None = None
         self._worker: ServerProcess | None = None
         self._desk: Piped | None = None
@@ -94,13 +101,15 @@ class Site:
     def start(self, *, seconds: float = 120) -> None:
         """Start what is not running and wait for /readyz; also after a kill. Raises ServerDied."""
         if self._web is None:
-            self._web = ServerProcess(
-                ["tools/serve.py"], env=self._asked() | {"HOST": "127.0.0.1"}, log_path=self.log_path, forked=True
-            )
+            self._web = self._process("tools/serve.py", env={"HOST": "127.0.0.1"}, log_path=self.log_path)
             self._web.start()
         if self._with_worker and self._worker is None:
             self.start_worker()
         self._web.wait_until(self.ready, seconds=seconds)
+
+    def _process(self, *script: str, env: Mapping[str, str], log_path: Path) -> ServerProcess:
+        command = [*script] if self._forked else [sys.executable, *script]
+        return ServerProcess(command, env=self._asked() | dict(env), log_path=log_path, forked=self._forked)
 
     def _asked(self) -> dict[str, str]:
         """The environment as an operator gives it, who has never heard of Django's own variable."""
@@ -108,8 +117,7 @@ class Site:
 
     def start_worker(self) -> None:
         """Start the background worker alone."""
-        command = ["manage.py", "worker"]
-        self._worker = ServerProcess(command, env=self._asked(), log_path=self.worker_log_path, forked=True)
+        self._worker = self._process("manage.py", "worker", env={}, log_path=self.worker_log_path)
         self._worker.start()
 
     def ready(self) -> bool:
