@@ -18,7 +18,7 @@ from accounts.models import OutgoingMail
 from adminpanel.doctor import API_ROLES, Configuration, Database, Facts, Work
 from adminpanel.doctor_key_probes import look_at_keys
 from adminpanel.doctor_payment_probes import look_at_payments
-from billing import sellers
+from billing import gateway, sellers
 from billing.models import Payment
 from chat.models import AIModel
 from chat.upstreams import OPENROUTER, Upstream, upstreams
@@ -122,7 +122,7 @@ def look_at_work() -> Work | None:
             models=AIModel.objects.filter(is_enabled=True, is_listed=True, price__isnull=False).count(),
             ledger_differences=checked["differences"] or 0,
             ledger_checked_seconds=(at - checked["at"]).total_seconds() if checked["at"] else None,
-            sells_unnamed=not sellers.current().legal_name and Payment.objects.exists(),
+            sells_unnamed=not sellers.current().legal_name and (gateway.configured() or Payment.objects.exists()),
         )
     except DatabaseError:
         return None

@@ -100,6 +100,41 @@ def test_sessions_tokens_and_what_is_sealed_go_on(rotate: Rotate, settings: Sett
     assert sealing.unseal(sealed) == "the key of an app"
 
 
+def test_a_session_keeps_its_key_whichever_page_comes_first(rotate: Rotate, settings: Settings) -> None:
+    """Several tabs ask at the same moment, and an answer may get lost: all they have is the cookie of before."""
+    user, client = make(), Client()
+    sign_in(client, user)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    rotate()
+    for _ in range(3):
+        tab = Client()
+        tab.cookies[settings.SESSION_COOKIE_NAME] = cookie
+        assert tab.get("/settings/security").status_code == 200
+        assert tab.cookies[settings.SESSION_COOKIE_NAME].value == cookie
+    settings.SECRET_KEY_FALLBACKS = []
+    assert tab.get("/settings/security").status_code == 200
+
+
+def test_a_session_under_an_unlisted_secret_is_signed_out(rotate: Rotate, settings: Settings) -> None:
+    client = Client()
+    sign_in(client, make())
+    rotate()
+    settings.SECRET_KEY_FALLBACKS = ["none of ours, of at least fifty characters, as it is asked for"]
+    assert client.get("/settings/security").status_code == 302
+
+
+def test_in_two_steps_who_knows_the_next_secret_takes_what_it_made(settings: Settings) -> None:
+    """While processes are renewed one after another, those of the first step and of the second answer by turns."""
+    user, client = make(), Client()
+    sign_in(client, user)
+    _, text = apikeys.mint(user)
+    former, coming = settings.SECRET_KEY, "the next secret key of at least fifty characters, as it is asked for"
+    for secret, other in ((former, coming), (coming, former), (former, coming), (coming, former)):
+        settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = secret, [other]
+        assert good(text)
+        assert client.get("/settings/security").status_code == 200
+
+
 def test_links_of_shares_and_invitations_go_on(rotate: Rotate) -> None:
     owner, guest = make(), make()
     seed = "5eed" * 8
