@@ -2,7 +2,8 @@
 
 uvicorn's protocol keeps the head of a request in memory however long it becomes and however slowly
 it comes, and adds the fields that may follow a chunked body to the head that was checked before. It also
-closes a connection under a body that is still on its way, and the client then loses the answer.
+closes a connection under a body that is still on its way, and the client then loses the answer; and, where the
+process has stood still for seconds, under a request that has come in time and lies unread.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from oneai.kit.logs import access_line
 HEAD_LIMIT: Final = 64 * 1024  # bytes of a head that never ended; the gate's limit for whole ones is lower
 HEAD_SECONDS: Final = 15.0
 LINGER_SECONDS: Final = 2.0
+SECOND_LOOK_SECONDS: Final = 0.05
 #: Chunks of one byte have five bytes around each; more than this beside the body is no body.
 _FRAMING: Final = 16
 
@@ -129,7 +131,17 @@ class Protocol(HttpToolsProtocol):
         """uvicorn's answer to what is not HTTP, in our form."""
         self._refuse("invalid_request")
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, when its socket has been looked into once more.
+
+        After a pause of the process timers run before sockets are read, and a request in one is answered first.
+        """
+        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK_SECONDS, super().timeout_keep_alive_handler)
+
     def _head_is_late(self) -> None:
+        self._head_timer = self.loop.call_later(SECOND_LOOK_SECONDS, self._head_is_missing)
+
+    def _head_is_missing(self) -> None:
         self._head_timer = None
         if self._beside_body:
             self._refuse("request_timeout")
