@@ -255,7 +255,7 @@ class Engine:
         """What the writer says to ``start``, which it drops when nobody waits for the answer any more."""
         waiting = self.batcher.submit(start)
         try:
-            result: Started | Attached | Refusal = await database.answered(asyncio.shield(waiting))
+            result: Started | Attached | Refusal = await database.answered(waiting)
             return result
         except Refusal:
             if not waiting.done():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -33,19 +33,25 @@ def _guarded(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
 
 async def run(work: Callable[..., Result], *args: Any, seconds: float = ANSWER_SECONDS) -> Result:
     """The result of ``work(*args)`` in a thread that keeps its connection. Refusal ``unavailable`` in an outage."""
-    return await answered(asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args), seconds)
+    running = asyncio.get_running_loop().run_in_executor(_threads, _guarded, work, args)
+    try:
+        return await answered(running, seconds)
+    finally:
+        running.cancel()  # what nobody waits for need not begin
 
 
-async def answered(work: Awaitable[Result], seconds: float = ANSWER_SECONDS) -> Result:
+async def answered(work: asyncio.Future[Result], seconds: float = ANSWER_SECONDS) -> Result:
     """The result of ``work``; Refusal ``unavailable`` when the database has not answered in ``seconds``.
 
-    A server that hangs keeps its connections open and says nothing. SQLite has no server: there whoever
-    waits, waits for a writer.
+    ``work`` goes on after that. A server that hangs keeps its connections open and says nothing. SQLite has
+    no server: there whoever waits, waits for a writer.
     """
     try:
         async with asyncio.timeout(seconds if connection.vendor == "postgresql" else None):
-            return await work
+            return await asyncio.shield(work)
     except TimeoutError as error:
+        if work.done():  # a loop that stood still comes to the clock first, and then to the answer
+            return work.result()
         raise Refusal("unavailable", retry_after=2) from error
 
 
