@@ -116,7 +116,7 @@ def _by_session(key: str) -> Principal | None:
         user = User.objects.filter(pk=data[SESSION_KEY]).first()
     except (ValueError, ValidationError):
         return None
-    if user is None or not _same_password(user, str(data.get(HASH_SESSION_KEY, ""))):
+    if user is None or not same_password(user, str(data.get(HASH_SESSION_KEY, ""))):
         return None
     if not user.is_active:
         raise Refusal("account_disabled")
@@ -125,7 +125,7 @@ def _by_session(key: str) -> Principal | None:
     return _principal(user, "session", expires_at=expires_at, session_key=key, seal=seal, second_step=step)
 
 
-def _same_password(user: User, session_hash: str) -> bool:
+def same_password(user: User, session_hash: str) -> bool:
     """Whether the session was opened under the person's present password and epoch."""
     if constant_time_compare(session_hash, user.get_session_auth_hash()):
         return True

@@ -15,9 +15,9 @@ from django.contrib.auth import (
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
+from accounts.authentication import same_password
 from accounts.models import User
 
 
@@ -44,11 +44,10 @@ def _signed_in(request: HttpRequest) -> User | AnonymousUser:
         return AnonymousUser()
     if user is None:
         return AnonymousUser()
-    held, wanted = str(session.get(HASH_SESSION_KEY, "")), user.get_session_auth_hash()
-    if constant_time_compare(held, wanted):
-        return user
-    if any(constant_time_compare(held, former) for former in user.get_session_auth_fallback_hash()):
+    if not same_password(user, str(session.get(HASH_SESSION_KEY, ""))):
+        session.flush()
+        return AnonymousUser()
+    wanted = user.get_session_auth_hash()
+    if session[HASH_SESSION_KEY] != wanted:  # made under a former SECRET_KEY
         session[HASH_SESSION_KEY] = wanted
-        return user
-    session.flush()
-    return AnonymousUser()
+    return user
