@@ -24,4 +24,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"pages": done.pages, "posts": done.posts, "removed": done.removed}))
         else:
-            self.stdout.write(f"{done.pages} pages and {done.posts} posts written, {done.removed} pages removed")
+            self.stdout.write(f"written: pages {done.pages}, posts {done.posts}; removed: pages {done.removed}")
