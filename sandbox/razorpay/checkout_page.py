@@ -65,10 +65,11 @@ def _page(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)} · sandbox</title><link rel='stylesheet' href='/razorpay/checkout/checkout.css'>"
-        "<link rel='icon' href='/icon.svg' type='image/svg+xml'></head>"
+        "<link rel='icon' href='/icon.svg' type='image/svg+xml'>"
+        "<script src='/razorpay/checkout/frame.js'></script></head>"
         f"<body data-origin='{escape(around.origin)}'{told}>"
         "<div class='banner' role='note'>This is a sandbox: no money moves. Never type a real card here.</div>"
-        f"<main>{body}</main><script src='/razorpay/checkout/frame.js'></script></body></html>"
+        f"<main>{body}</main></body></html>"
     )
     return web.Response(
         text=html,

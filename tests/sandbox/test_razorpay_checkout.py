@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from playwright.sync_api import Error, FrameLocator, Page, expect
+from playwright.sync_api import Error, FrameLocator, Page, Route, expect
 
 from tests.sandbox.razorpay import KEY, LIVE_KEY, Razorpay, Receiver, hexed
 
@@ -238,6 +238,17 @@ def test_the_way_of_paying_is_changed(buyer: Page, razorpay: Razorpay) -> None:
 def test_what_cannot_be_paid_says_why(buyer: Page, razorpay: Razorpay, options: dict[str, object], words: str) -> None:
     frame = start(buyer, **({"subscription_id": razorpay.subscribe()} | options))
     expect(frame.get_by_text(words)).to_be_visible()
+    frame.get_by_role("button", name="Close", exact=True).last.click()
+    assert said(buyer) == [["dismissed", None]]
+
+
+def test_a_button_is_heard_as_soon_as_it_is_seen(buyer: Page) -> None:
+    def come_late(route: Route) -> None:
+        buyer.wait_for_timeout(1000)
+        route.continue_()
+
+    buyer.route("**/checkout/frame.js", come_late)
+    frame = start(buyer, subscription_id="sub_00000000000000")
     frame.get_by_role("button", name="Close", exact=True).last.click()
     assert said(buyer) == [["dismissed", None]]
 

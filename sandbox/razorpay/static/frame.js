@@ -1,37 +1,37 @@
-/* Inside the checkout's frame: tells the page around it what happened, and sends forms that need nobody. */
+/* Inside the checkout's frame: tells the page around it what happened, and sends forms that need nobody.
+
+Loaded before anything is shown, so that no click comes too early to be heard. */
 (function () {
   "use strict";
 
-  const body = document.body;
-  const origin = body.dataset.origin;
-
   function tell(kind, data) {
+    const origin = document.body.dataset.origin;
     if (origin && window.parent !== window) window.parent.postMessage({ kind, data }, origin);
   }
 
-  if (body.dataset.kind) tell(body.dataset.kind, JSON.parse(body.dataset.answer));
-  for (const button of document.querySelectorAll("[data-close]")) {
-    button.addEventListener("click", () => tell("dismiss"));
-  }
-  window.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") tell("dismiss");
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-close]")) tell("dismiss");
   });
-  for (const form of document.querySelectorAll("form")) {
-    form.addEventListener("submit", (event) => {
-      if (form.dataset.sent) event.preventDefault(); // a double click pays once
-      form.dataset.sent = "1";
-    });
-    form.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.target.tagName !== "INPUT") return;
-      const way = event.target.closest("details[name]") || form.querySelector("details[name][open]");
-      const button = way && way.querySelector("button");
-      event.preventDefault(); // the browser would press the first button of the form, whatever is open
-      if (button) button.click();
-    });
-  }
+  document.addEventListener("submit", (event) => {
+    if (event.target.dataset.sent) event.preventDefault(); // a double click pays once
+    event.target.dataset.sent = "1";
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") tell("dismiss");
+    const form = event.key === "Enter" && event.target.tagName === "INPUT" && event.target.form;
+    if (!form) return;
+    const way = event.target.closest("details[name]") || form.querySelector("details[name][open]");
+    const button = way && way.querySelector("button");
+    event.preventDefault(); // the browser would press the first button of the form, whatever is open
+    if (button) button.click();
+  });
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form")) delete form.dataset.sent;
   });
-  const unattended = document.querySelector("form[data-unattended]");
-  if (unattended) unattended.submit();
+  document.addEventListener("DOMContentLoaded", () => {
+    const { kind, answer } = document.body.dataset;
+    if (kind) tell(kind, JSON.parse(answer));
+    const unattended = document.querySelector("form[data-unattended]");
+    if (unattended) unattended.submit();
+  });
 })();
