@@ -41,6 +41,10 @@ STILL = """() => Promise.race([
     Promise.all(document.getAnimations().map(one => one.finished.catch(() => {}))),
     new Promise(done => setTimeout(done, 1000)),  // what turns for ever is never finished
 ])"""
+WIDE = """() => {
+    const by = document.documentElement.scrollWidth - innerWidth;
+    return by > 0 ? [`wider than the window by ${by} pixels`] : [];
+}"""
 # The frames around these pages are Django's own and allauth's; ours are held to fingers and windows as well.
 THEIRS = "/admin/"
 # What nothing links to, but a mail, a form or a refusal.
@@ -112,6 +116,7 @@ class Walk:
         trouble: list[str] = []
         for size, window in (("desk", DESK), ("phone", PHONE)):
             self.page.set_viewport_size(ViewportSize(width=window["width"], height=window["height"]))
+            trouble += [f"{size}: {each}" for each in self.page.evaluate(WIDE)]
             if not path.startswith(THEIRS):
                 trouble += [f"{size}: {each}" for each in self.page.evaluate(OUTSIDE) + self.page.evaluate(SMALL)]
             for theme in ("light", "dark"):
