@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from oneai.kit.errors import Refusal
@@ -14,6 +15,9 @@ from oneai.kit.errors import Refusal
 Result = TypeVar("Result")
 
 ANSWER_SECONDS: Final = 1.8
+LOOKS: Final = 9
+
+log = structlog.get_logger("database")
 
 _threads = ThreadPoolExecutor(2, thread_name_prefix="reads")
 
@@ -28,6 +32,7 @@ def _guarded(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
             connection.close()
             return work(*args)
     except (OperationalError, InterfaceError) as error:
+        log.warning("database_unavailable", error=type(error).__name__, text=str(error)[:200])
         raise Refusal("unavailable", retry_after=2) from error
 
 
@@ -45,14 +50,18 @@ async def answered(work: asyncio.Future[Result], seconds: float = ANSWER_SECONDS
 
     ``work`` goes on after that. A server that hangs keeps its connections open and says nothing. SQLite has
     no server: there whoever waits, waits for a writer.
+
+    The seconds are counted in looks, so that those in which this process had no processor are one look: its loop
+    comes to the clock first, and the thread that reads the answer had none either.
     """
-    try:
-        async with asyncio.timeout(seconds if connection.vendor == "postgresql" else None):
-            return await asyncio.shield(work)
-    except TimeoutError as error:
-        if work.done():  # a loop that stood still comes to the clock first, and then to the answer
+    if connection.vendor != "postgresql":
+        return await asyncio.shield(work)
+    for _ in range(LOOKS):
+        await asyncio.wait((work,), timeout=seconds / LOOKS)
+        if work.done():
             return work.result()
-        raise Refusal("unavailable", retry_after=2) from error
+    log.warning("database_silent", seconds=seconds)
+    raise Refusal("unavailable", retry_after=2)
 
 
 def release_connection() -> None:

@@ -35,6 +35,14 @@ def test_an_answer_that_came_while_the_process_stood_still_is_taken(runner: asyn
     assert runner.run(beside_a_pause(lambda: "here", 2 * PATIENCE)) == "here"
 
 
+def test_an_answer_that_is_read_after_the_process_stood_still_is_waited_for(runner: asyncio.Runner) -> None:
+    def read() -> str:
+        time.sleep(2.3 * PATIENCE)
+        return "here"
+
+    assert runner.run(beside_a_pause(read, 2 * PATIENCE)) == "here"
+
+
 def test_a_refusal_that_came_while_the_process_stood_still_is_that_refusal(runner: asyncio.Runner) -> None:
     def read() -> str:
         raise Refusal("not_found")
