@@ -22,7 +22,7 @@ from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from oneai.kit import diagnosis, metrics, reports
+from oneai.kit import diagnosis, reports
 from oneai.kit.connections import connections
 from oneai.kit.drf import as_refusal
 from oneai.kit.errors import Refusal
@@ -39,7 +39,7 @@ def refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         response = JsonResponse(refusal.body(request_id, openai=openai), status=refusal.status)
     else:
         nonce = getattr(request, "scope", {}).get("csp_nonce", "")
-        metrics.count("refusals", refusal.code)
+        refusal.told()
         page = error_page(refusal.status, request_id, nonce, retry_after=refusal.retry_after)
         response = HttpResponse(page, status=refusal.status)
     for name, value in refusal.answer_headers(openai=openai).items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from oneai.kit import metrics
+from oneai.kit.request_id import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +167,15 @@ class Refusal(Exception):
     def text(self) -> str:
         return self.message or CODES[self.code].message
 
+    def told(self) -> None:
+        """Count it, and name it in the request's line of the log: the answer is on its way."""
+        metrics.count("refusals", self.code)
+        note("refused", self.code)
+
     def error(self, request_id: str, *, openai: bool = False) -> dict[str, Any]:
         """The inner error object; ``openai`` gives OpenAI's code, as ``/v1`` does."""
         declared = CODES[self.code]
-        metrics.count("refusals", self.code)
+        self.told()
         body: dict[str, Any] = {
             "code": (declared.openai or self.code) if openai else self.code,
             "message": self.text,

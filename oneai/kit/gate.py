@@ -24,7 +24,7 @@ from oneai.kit.hosts import Hosts
 from oneai.kit.intake import Body, body_limit
 from oneai.kit.logs import access_line, loggable
 from oneai.kit.pages_errors import error_page
-from oneai.kit.request_id import request_ids
+from oneai.kit.request_id import noted, request_ids
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -191,7 +191,7 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, request_id: s
         kind = b"application/json"
         extra = refusal.answer_headers(openai=openai)
     else:
-        metrics.count("refusals", refusal.code)
+        refusal.told()
         body = error_page(refusal.status, request_id, scope.get("csp_nonce", ""), retry_after=refusal.retry_after)
         kind = b"text/html; charset=utf-8"
         extra = refusal.answer_headers()
@@ -227,6 +227,8 @@ class Gate:
         started = time.perf_counter()
         request_id = new_request_id()
         request_ids.set(request_id)
+        also: dict[str, Any] = {}
+        noted.set(also)
         path: str = scope["path"]
         # The admin's policy has no nonce: a page there that carried one would have scripts refused.
         nonce = "" if path.startswith(ADMIN) else base64.b64encode(entropy.take(18)).decode()
@@ -292,7 +294,7 @@ class Gate:
             }
             if body.oversized:
                 line["oversized"] = True
-            access_line(line)
+            access_line(line | also)
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         """As the inner application, within a span."""

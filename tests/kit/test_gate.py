@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import time
 
 import httpx
 import pytest
@@ -189,10 +187,7 @@ def test_a_request_for_another_host_is_refused_whatever_it_asks_for(live_site: S
     said = {"Host": "evil.example", "Origin": "https://evil.example"}
     answer = httpx.request(method, live_site.url + path, headers=said)
     assert answer.status_code == 400
-    lines: list[str] = []
-    while not lines:  # it is written once the answer has gone
-        lines = [line for line in live_site.log_path.read_text().splitlines() if answer.headers["x-request-id"] in line]
-    assert [json.loads(line)["level"] for line in lines] == ["info"]
+    assert [line["level"] for line in live_site.lines_of(answer.headers["x-request-id"])] == ["info"]
 
 
 def test_a_socket_for_another_host_is_refused(live_site: Site) -> None:
@@ -281,10 +276,5 @@ def test_only_a_mail_on_the_desk_may_have_inline_styles_and_it_can_do_nothing() 
 def test_an_address_that_is_a_secret_is_in_no_log(live_site: Site, path: str, logged: str) -> None:
     token = secrets.token_urlsafe(32)
     answer = httpx.get(live_site.url + path.format(token), follow_redirects=False)
-    request_id = answer.headers["x-request-id"]
-    deadline = time.monotonic() + 30
-    lines: list[str] = []
-    while not lines and time.monotonic() < deadline:
-        lines = [line for line in live_site.log_path.read_text().splitlines() if request_id in line]
-    assert json.loads(lines[-1])["path"] == logged.format(token)
+    assert live_site.lines_of(answer.headers["x-request-id"])[-1]["path"] == logged.format(token)
     assert "{}" in logged or token not in live_site.log_path.read_text()

@@ -90,8 +90,7 @@ def test_a_credential_of_the_wrong_shape_is_refused_alike(
 
 
 def refusals(site: Site, request_id: str) -> list[dict[str, str]]:
-    lines = [line for line in site.log_path.read_text().splitlines() if request_id in line]
-    return [line for line in map(json.loads, lines) if line["event"] == "api_key_refused"]
+    return [line for line in site.lines_of(request_id) if line["event"] == "api_key_refused"]
 
 
 def test_a_refused_key_is_noted_the_same_whichever_door_refused_it(live_site: Site) -> None:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -157,6 +158,17 @@ class Site:
     def log(self) -> str:
         """Everything that the web processes and their supervisor have printed so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+
+    def lines_of(self, request_id: str) -> list[dict[str, Any]]:
+        """What the log has of one request, once it has the request's own line, which follows the answer."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            whole, _, _ = self.log().rpartition("\n")  # the last line may be on its way
+            lines = [json.loads(line) for line in whole.splitlines() if request_id in line]
+            if any(line["logger"] == "access" for line in lines):
+                return lines
+            time.sleep(0.05)
+        raise AssertionError(f"the log has no line of {request_id}")
 
     def stop(self) -> None:
         """End everything."""
