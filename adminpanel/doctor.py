@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from adminpanel.doctor_findings import Finding, Level, is_here
@@ -40,7 +41,7 @@ class Configuration:
     groups: Mapping[str, Mapping[str, bool]]
     webhook_secret_lengths: tuple[int, ...] = ()
     mail: bool = False
-    daily_usd: str = ""
+    daily_usd: str = "25"
     metrics: bool = False
 
 
@@ -68,6 +69,7 @@ class Work:
     oldest_hold_seconds: float | None = None
     dead_mails: int = 0
     models: int = 0
+    pages: int = 0
     ledger_differences: int = 0
     ledger_checked_seconds: float | None = None
     sells_unnamed: bool = False
@@ -156,7 +158,10 @@ def judge_services(conf: Configuration, mail_trouble: str = "") -> Iterator[Find
         yield Finding(Level.OK, "Mail", "is configured, and its server answers.")
     else:
         yield Finding(Level.MISSING, "Mail", "can't be sent: EMAIL_URL is not set, so nobody can confirm an address.")
-    yield Finding(Level.OK, "PLATFORM_DAILY_USD", f"is {conf.daily_usd} USD for all users together.")
+    if Decimal(conf.daily_usd):
+        yield Finding(Level.OK, "PLATFORM_DAILY_USD", f"is {conf.daily_usd} USD for all users together.")
+    else:
+        yield Finding(Level.OFF, "PLATFORM_DAILY_USD", "is 0: models that have a price answer nobody.")
     if not conf.metrics:
         yield Finding(Level.OFF, "Metrics", "are closed: METRICS_TOKEN is not set.")
 
@@ -227,6 +232,8 @@ def judge_upstreams(facts: Facts) -> Iterator[Finding]:
         yield Finding(Level.MISSING, "Models", "none is known yet: run `python manage.py sync_models`.")
     elif facts.work is not None:
         yield Finding(Level.OK, "Models", f"{facts.work.models} can be asked.")
+    if facts.work is not None and not facts.work.pages:
+        yield Finding(Level.MISSING, "Documentation", "is not there yet: run `python manage.py load_content`.")
 
 
 def judge_work(facts: Facts) -> Iterator[Finding]:

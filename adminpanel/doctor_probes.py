@@ -22,6 +22,7 @@ from billing import gateway, sellers
 from billing.models import Payment
 from chat.models import AIModel
 from chat.upstreams import OPENROUTER, Upstream, upstreams
+from content.models import DocsPage
 from oneai import env
 from oneai.kit import diagnosis
 from oneai.kit.http import HTTPFailure, fetch_json
@@ -120,6 +121,7 @@ def look_at_work() -> Work | None:
             oldest_hold_seconds=(at - hold.check_at).total_seconds() if hold and hold.check_at else None,
             dead_mails=OutgoingMail.objects.filter(state=OutgoingMail.State.DEAD).count(),
             models=AIModel.objects.filter(is_enabled=True, is_listed=True, price__isnull=False).count(),
+            pages=DocsPage.objects.count(),
             ledger_differences=checked["differences"] or 0,
             ledger_checked_seconds=(at - checked["at"]).total_seconds() if checked["at"] else None,
             sells_unnamed=not sellers.current().legal_name and (gateway.configured() or Payment.objects.exists()),

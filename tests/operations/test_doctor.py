@@ -33,7 +33,7 @@ POSTGRES = Database(
     current_schema="oneai",
     api_roles=("anon", "authenticated"),
 )
-WORK = Work(ledger_checked_seconds=60, models=3)
+WORK = Work(ledger_checked_seconds=60, models=3, pages=26)
 HEALTHY = Facts(
     configuration=PRODUCTION,
     database=POSTGRES,
@@ -116,6 +116,7 @@ def test_payments_for_tests_on_a_machine_of_ones_own_are_no_alarm(imitated: bool
         (replace(HEALTHY, upstreams={}), Level.MISSING, "Upstream"),
         (replace(HEALTHY, upstreams={"openrouter": "refuses the key"}), Level.MISSING, "Upstream openrouter"),
         (at_work(models=0), Level.MISSING, "Models"),
+        (at_work(pages=0), Level.MISSING, "Documentation"),
         (at_work(ledger_checked_seconds=None), Level.MISSING, "Worker"),
         (at_work(ledger_checked_seconds=1501), Level.MISSING, "Worker"),
         (

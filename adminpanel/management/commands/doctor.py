@@ -31,6 +31,6 @@ class Command(BaseCommand):
             for finding in findings:
                 self.stdout.write(f"{finding.level:<9} {finding.subject}: {finding.text}")
             self.stdout.write("")
-            self.stdout.write(f"{len(urgent)} need attention." if urgent else "Nothing needs attention.")
+            self.stdout.write(f"To see to: {len(urgent)}." if urgent else "Nothing needs attention.")
         if urgent:
             raise SystemExit(1)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts import audit
 from adminpanel import actions
 from adminpanel.management import amounts
+from oneai.kit.money import dollars
 from quotas.allowances import InvalidTerms
 from quotas.policy import NANO_USD, TOKENS
 from quotas.reading import standing
@@ -52,7 +53,11 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"user_id": str(user.pk), "email": user.email, "limits": now}))
         else:
-            shown = ", ".join(
-                f"{amounts.UNLIMITED if row['limit'] is None else row['limit']} {row['unit']}" for row in now
-            )
+            shown = ", ".join(_words(row["unit"], row["limit"]) for row in now)
             self.stdout.write(f"{user.email} {model}: {shown}")
+
+
+def _words(unit: str, limit: int | None) -> str:
+    if limit is None:
+        return "no limit in dollars" if unit == NANO_USD else f"no limit in {unit}"
+    return dollars(limit) if unit == NANO_USD else f"{limit} {unit}"
